@@ -1,0 +1,32 @@
+//! What a store has to be, for dsops to ask it for values.
+//!
+//! A backend is a folder that implements [`Provider`] and [`Backend`]. Everything that dsops shows
+//! about it (schema, docs, completion, doctor, `init`) derives from that one declaration.
+
+mod answers;
+mod backend;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod context;
+mod credential;
+mod decode;
+mod error;
+mod finding;
+mod locator;
+mod node;
+mod provider;
+mod secret;
+
+pub use answers::Answers;
+pub use backend::{
+    About, AuthMethod, Backend, Cost, Descriptor, LocatorError, LocatorPart, OpenError, Parts,
+};
+pub use context::{Context, ContextBuilder, EnvSnapshot, Meter, NoPrompt, Prompt};
+pub use credential::{Credential, Literal};
+pub use decode::{DecodeError, DecodeErrorKind, Expand, NoExpansion, decode};
+pub use error::{FetchError, FetchErrorKind};
+pub use finding::{Finding, Status};
+pub use locator::Locator;
+pub use node::{Key, Node, NodeKind, Scalar, Span};
+pub use provider::{Entry, Lister, Provider, Writer};
+pub use secret::SecretValue;
