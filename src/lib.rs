@@ -1,1 +1,10 @@
-//! x
+//! dsops as a library: load → plan → resolve → sink. No command line and no terminal in here.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+
+pub mod reference;
+
+pub mod suggest;
+pub mod transform;

@@ -56,6 +56,12 @@ pub enum DecodeErrorKind {
     },
     /// A name that is not set in the environment.
     UnsetVariable(String),
+    /// A null where a value is needed.
+    Null,
+    /// A value of another type than needed.
+    WrongType,
+    /// A key that is missing.
+    MissingField,
     /// Anything else.
     Invalid,
 }
@@ -91,7 +97,9 @@ impl DecodeError {
     /// Returns the error for a value of another type than needed.
     #[must_use]
     pub fn wrong_type(node: &Node, needed: &str) -> Self {
-        Self::at(node.span, format!("{} where {needed} is needed", node.what()))
+        let null = matches!(node.kind, NodeKind::Null);
+        let kind = if null { DecodeErrorKind::Null } else { DecodeErrorKind::WrongType };
+        Self { kind, ..Self::at(node.span, format!("{} where {needed} is needed", node.what())) }
     }
 
     fn located(mut self, span: Span) -> Self {
@@ -107,7 +115,8 @@ impl de::Error for DecodeError {
 
     // The default texts quote the unexpected value, which may be a secret.
     fn invalid_type(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::custom(format_args!("a value of another type where {expected} is needed"))
+        let error = Self::custom(format_args!("a value of another type where {expected} is needed"));
+        Self { kind: DecodeErrorKind::WrongType, ..error }
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
@@ -126,7 +135,7 @@ impl de::Error for DecodeError {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::custom(format_args!("`{field}` is missing"))
+        Self { kind: DecodeErrorKind::MissingField, ..Self::custom(format_args!("`{field}` is missing")) }
     }
 }
 

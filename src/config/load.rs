@@ -1,0 +1,369 @@
+//! From a path to a checked file: discovery, reading, and every mistake in one report.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dsops_providers::contract::{Locator, LocatorPart, NoExpansion, Node, NodeKind, Span, decode};
+use indexmap::IndexMap;
+
+use super::environments::{Reader, read_chain};
+use super::error::{Code, ConfigError, Report, Source, Warning};
+use super::expand::Inspector;
+use super::model::{Config, Environment, Origin, ReferenceAt, Store};
+use super::policies::{self, Policies};
+use super::shape::{FileShape, PoliciesShape};
+use super::{schema, stores, yaml};
+use crate::reference::{Reference, StoreName};
+use crate::suggest::{and_ticked, did_you_mean};
+use crate::transform::Chain;
+
+/// The name of the file.
+pub const FILE_NAME: &str = "dsops.yaml";
+
+/// Finds `dsops.yaml` in a directory or the nearest parent. The search ends at a directory with
+/// `.git` in it and at the home directory, so that a stranger's file further up is never used.
+///
+/// # Errors
+///
+/// `dsops::config::not_found`.
+pub fn discover(start: &Path, home: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    for dir in start.ancestors() {
+        let candidate = dir.join(FILE_NAME);
+        if candidate.is_file() {
+            return Ok(candidate);
+        }
+        if dir.join(".git").exists() || Some(dir) == home {
+            break;
+        }
+    }
+    Err(ConfigError::new(Code::NotFound, format!("no `{FILE_NAME}` in `{}` or its parents", start.display()))
+        .help("make one with `dsops init`, or name another with `--config`"))
+}
+
+/// Reads and checks a file.
+///
+/// # Errors
+///
+/// All its mistakes.
+pub fn load(path: &Path) -> Result<Config, Report> {
+    match read(path) {
+        Ok(text) => load_text(path, text),
+        Err(error) => {
+            let source_text = Source { path: path.to_owned(), text: Arc::from("") };
+            Err(Report { source_text, errors: vec![error] })
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let shown = path.display();
+    let too_large = |bytes: u64| {
+        ConfigError::new(
+            Code::TooLarge,
+            format!("`{shown}` has {bytes} bytes, and {} are the limit", yaml::MAX_BYTES),
+        )
+        .help("split it, or see whether it is the right file")
+    };
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => ConfigError::new(Code::NotFound, format!("there is no `{shown}`"))
+            .help("make one with `dsops init`, or name another with `--config`"),
+        _ => ConfigError::new(Code::Unreadable, format!("`{shown}` cannot be read: {error}"))
+            .help("see the permissions of the file and its directories"),
+    };
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if metadata.len() > yaml::MAX_BYTES as u64 {
+        return Err(too_large(metadata.len()));
+    }
+    let bytes = std::fs::read(path).map_err(failed)?;
+    if bytes.len() > yaml::MAX_BYTES {
+        return Err(too_large(bytes.len() as u64));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        ConfigError::new(Code::Syntax, format!("`{shown}` is not UTF-8 at byte {at}"))
+            .help("save it as UTF-8")
+    })
+}
+
+/// Checks the text of a file.
+///
+/// # Errors
+///
+/// All its mistakes.
+pub fn load_text(path: &Path, text: String) -> Result<Config, Report> {
+    let source = Source { path: path.to_owned(), text: Arc::from(text) };
+    let fail = |errors: Vec<ConfigError>| Report { source_text: source.clone(), errors };
+    let root =
+        yaml::parse(&source.text).map_err(|errors| fail(errors.into_iter().map(yaml_error).collect()))?;
+    if matches!(root.kind, NodeKind::Null) {
+        let error = ConfigError::new(Code::Empty, format!("`{}` is empty", path.display()));
+        return Err(fail(vec![
+            error.help("make one with `dsops init` in another directory and take it over"),
+        ]));
+    }
+    let mut errors = Vec::new();
+    let config = read_root(&root, &source, &mut errors);
+    if errors.is_empty() {
+        return Ok(config);
+    }
+    Err(fail(complete(&root, errors)))
+}
+
+/// Adds the mistakes in shape that the decoder stopped before, and puts all in the file's order.
+fn complete(root: &Node, mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
+    // What an error is about is its first label; the schema sees many that decoding saw already.
+    let place = |error: &ConfigError| error.labels.first().map(|label| label.span.start);
+    for error in schema::check(root) {
+        if !errors.iter().any(|known| place(known) == place(&error)) {
+            errors.push(error);
+        }
+    }
+    errors.sort_by_key(place);
+    errors.dedup_by(|a, b| a.labels == b.labels && a.message == b.message);
+    errors
+}
+
+fn yaml_error(error: yaml::YamlError) -> ConfigError {
+    match error.first {
+        Some(first) => ConfigError::at(Code::DuplicateKey, error.span, error.message)
+            .label(first, "the first")
+            .help("take one of them out; which one is meant cannot be known"),
+        None => ConfigError::at(Code::Syntax, error.span, error.message),
+    }
+}
+
+fn read_root(root: &Node, source: &Source, errors: &mut Vec<ConfigError>) -> Config {
+    if let Err(error) = decode::<FileShape>(root, &NoExpansion) {
+        errors.push(error.into());
+    }
+    check_version(root, errors);
+    let mut warnings: Vec<Warning> = ["services", "notifications", "metrics", "templates"]
+        .into_iter()
+        .filter_map(|name| root.entries().iter().find(|(key, _)| key.name == name))
+        .map(|(key, _)| Warning { message: format!("`{}` has no effect yet", key.name), span: key.span })
+        .collect();
+    let stores::Stores { stores, warnings: more } = stores::read(root, errors);
+    warnings.extend(more);
+    let chains = read_chains(root, errors);
+    let environments = match root.get("envs") {
+        Some(node) => Reader { chains: &chains, errors, warnings: &mut warnings }.read(node),
+        None => IndexMap::new(),
+    };
+    let policies = read_policies(root, errors);
+    let config = Config { source: source.clone(), stores, environments, policies, warnings };
+    let broken = root.get("secretStores").into_iter().chain(root.get("providers")).flat_map(Node::entries);
+    // A store that could not be read has been reported; its references would only repeat that.
+    let named: Vec<&str> = broken.map(|(key, _)| key.name.as_str()).collect();
+    check_references(&config, &named, errors);
+    config
+}
+
+fn check_version(root: &Node, errors: &mut Vec<ConfigError>) {
+    if let Some(node) = root.get("version")
+        && let Some(text) = node.text()
+        && !matches!(text, "0" | "1")
+    {
+        errors.push(
+            ConfigError::at(Code::Version, node.span, format!("version `{text}` is not known here"))
+                .help("write `version: 1`, or take a newer dsops"),
+        );
+    }
+}
+
+fn read_chains(root: &Node, errors: &mut Vec<ConfigError>) -> HashMap<String, Chain> {
+    let mut chains = HashMap::new();
+    for (key, node) in root.get("transforms").into_iter().flat_map(Node::entries) {
+        // A chain may use those above it; with those below it there could be a circle.
+        let chain = read_chain(node, &|name| chains.get(name).cloned(), errors);
+        chains.insert(key.name.clone(), chain.unwrap_or_default());
+    }
+    chains
+}
+
+fn read_policies(root: &Node, errors: &mut Vec<ConfigError>) -> Policies {
+    let Some(node) = root.get("policies") else { return Policies::default() };
+    let unenforced = policies::unenforced(node);
+    if !unenforced.is_empty() {
+        errors.extend(unenforced);
+        return Policies::default();
+    }
+    let policies = decode::<PoliciesShape>(node, &NoExpansion)
+        .map_err(|error| vec![ConfigError::from(error)])
+        .and_then(|shape| Policies::read(node, shape));
+    policies.unwrap_or_else(|found| {
+        errors.extend(found);
+        Policies::default()
+    })
+}
+
+/// Checks every reference of the file against its store: that the store is there and that it can
+/// use each part. All locators of a store are checked in one go, since its options decode once.
+fn check_references(config: &Config, named: &[&str], errors: &mut Vec<ConfigError>) {
+    let mut by_store: IndexMap<&str, Vec<(Locator, Span)>> = IndexMap::new();
+    let variables = config.environments.values().flat_map(|environment| environment.variables.values());
+    // Environments that extend each other share their variables; each is checked once.
+    let mut seen = std::collections::HashSet::new();
+    let own = variables.filter(|variable| seen.insert(Arc::as_ptr(variable)));
+    let of_variables = own.flat_map(|variable| {
+        let from = match &variable.origin {
+            Origin::Reference(reference) => Some(reference),
+            Origin::Literal(_) => None,
+        };
+        from.into_iter().chain(&variable.fallback)
+    });
+    let of_stores =
+        config.stores.values().flat_map(|store| &store.credentials).map(|credential| &credential.reference);
+    for reference in of_stores.chain(of_variables) {
+        let Some(ready) = reference.ready() else { continue };
+        match find_store(config, named, ready, reference.span) {
+            Ok(Some(store)) => {
+                by_store.entry(&store.name).or_default().push((ready.locator.clone(), reference.span));
+            }
+            Ok(None) => {}
+            Err(error) => errors.push(error),
+        }
+    }
+    for (name, locators) in by_store {
+        if let Some(store) = config.stores.get(name) {
+            check_locators(store, locators, errors);
+        }
+    }
+    for import in config.environments.values().flat_map(|environment| &environment.imports) {
+        if let Err(error) = config.check_import(&import.store, named, import.span) {
+            errors.push(error);
+        }
+    }
+}
+
+fn find_store<'a>(
+    config: &'a Config,
+    named: &[&str],
+    reference: &Reference,
+    span: Span,
+) -> Result<Option<&'a Store>, ConfigError> {
+    match config.store_of(reference, span) {
+        Ok(store) => Ok(Some(store)),
+        Err(error) => match &reference.store {
+            StoreName::Named(name) if named.contains(&name.as_str()) => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
+fn check_locators(store: &Store, places: Vec<(Locator, Span)>, errors: &mut Vec<ConfigError>) {
+    let (locators, spans): (Vec<_>, Vec<_>) = places.into_iter().unzip();
+    let accepted = (store.descriptor.accept)(&store.options, &Inspector::default(), &locators);
+    let own = accepted.unwrap_or_else(|_| locators.iter().map(|_| Ok(())).collect());
+    for ((locator, span), own) in locators.iter().zip(spans).zip(own) {
+        if let Err(error) = check_parts(store, locator, span) {
+            errors.push(error);
+        } else if let Err(error) = own {
+            let code = match error.part {
+                LocatorPart::Version => Code::VersionUnsupported,
+                LocatorPart::Field => Code::FieldUnsupported,
+                LocatorPart::Path => Code::ReferenceInvalid,
+            };
+            errors.push(ConfigError::at(code, span, error.message).maybe_help(error.help));
+        }
+    }
+}
+
+fn check_parts(store: &Store, locator: &Locator, span: Span) -> Result<(), ConfigError> {
+    let parts = store.descriptor.about.parts;
+    let refuse = |code, part: &str, name: &str| {
+        let message =
+            format!("a store of type `{}` has no {part}s, and would ignore `{name}`", store.descriptor.kind);
+        Err(ConfigError::at(code, span, message).help(format!("take the {part} out of the reference")))
+    };
+    match (&locator.version, &locator.field) {
+        (Some(version), _) if !parts.versions => refuse(Code::VersionUnsupported, "version", version),
+        (_, Some(field)) if !parts.fields => refuse(Code::FieldUnsupported, "field", field),
+        _ => Ok(()),
+    }
+}
+
+impl Config {
+    /// Returns the store that a reference means. The span is the reference's.
+    ///
+    /// # Errors
+    ///
+    /// `dsops::reference::unknown_store`.
+    pub fn store_of(&self, reference: &Reference, span: Span) -> Result<&Store, ConfigError> {
+        match &reference.store {
+            StoreName::Named(name) => self.stores.get(name).ok_or_else(|| self.unknown_store(name, span)),
+            StoreName::OnePassword => {
+                let mut stores =
+                    self.stores.values().filter(|store| store.descriptor.answers_to("onepassword"));
+                match (stores.next(), stores.next()) {
+                    (Some(store), None) => Ok(store),
+                    (first, _) => {
+                        let count = if first.is_some() { "several stores are" } else { "no store is" };
+                        let message =
+                            format!("`op://` means the one store of type `onepassword`, and {count}");
+                        Err(ConfigError::at(Code::UnknownStore, span, message)
+                            .help("name the store: `{store: name, vault: …, item: …, field: …}`"))
+                    }
+                }
+            }
+        }
+    }
+
+    fn unknown_store(&self, name: &str, span: Span) -> ConfigError {
+        let known = || self.stores.keys().map(String::as_str);
+        let help = did_you_mean(name, known()).unwrap_or_else(|| match self.stores.len() {
+            0 => "add it under `secretStores`".to_owned(),
+            _ => format!("the file has {}", and_ticked(known())),
+        });
+        // The name is where a one-line reference starts, perhaps behind a quote or a scheme.
+        let text = self.source.text.get(span.start..span.start + span.len).unwrap_or_default();
+        let place = text.find(name).map_or(span, |offset| span.part(offset, name.len()));
+        ConfigError::new(Code::UnknownStore, format!("no store is named `{name}`"))
+            .label(place, "not under secretStores")
+            .help(help)
+    }
+
+    pub(crate) fn check_import(&self, name: &str, named: &[&str], span: Span) -> Result<(), ConfigError> {
+        let Some(store) = self.stores.get(name) else {
+            if named.contains(&name) {
+                return Ok(());
+            }
+            return Err(self.unknown_store(name, span));
+        };
+        if store.descriptor.about.parts.folders {
+            return Ok(());
+        }
+        let message = format!("a store of type `{}` has no folders to import", store.descriptor.kind);
+        Err(ConfigError::at(Code::ImportUnsupported, span, message).help("name each variable with `from`"))
+    }
+
+    /// Checks a reference that held `${…}`, now that it is known.
+    pub(crate) fn check_expanded(
+        &self,
+        reference: &ReferenceAt,
+        ready: &Reference,
+    ) -> Result<(), ConfigError> {
+        let store = self.store_of(ready, reference.span)?;
+        let mut errors = Vec::new();
+        check_locators(store, vec![(ready.locator.clone(), reference.span)], &mut errors);
+        errors.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Returns the environment of a name.
+    ///
+    /// # Errors
+    ///
+    /// `dsops::config::unknown_environment`, with those there are.
+    pub fn environment(&self, name: &str) -> Result<&Environment, ConfigError> {
+        self.environments.get(name).ok_or_else(|| {
+            let known = || self.environments.keys().map(String::as_str);
+            let list = format!("the file has {}", and_ticked(known()));
+            let help = match did_you_mean(name, known()) {
+                Some(near) => format!("{near} {list}"),
+                None if self.environments.is_empty() => "add it under `envs`".to_owned(),
+                None => list,
+            };
+            ConfigError::new(Code::UnknownEnvironment, format!("no environment is named `{name}`")).help(help)
+        })
+    }
+}

@@ -1,0 +1,19 @@
+//! `dsops.yaml`: text → span tree → what the file means.
+
+mod environments;
+mod error;
+mod expand;
+mod load;
+mod model;
+mod policies;
+mod schema;
+mod shape;
+mod stores;
+pub mod yaml;
+
+pub use error::{Code, ConfigError, Label, Report, Source, Warning};
+pub use expand::Expander;
+pub use load::{discover, load, load_text};
+pub use model::{Config, Environment, Import, Origin, ReferenceAt, Store, StoreCredential, Variable};
+pub use policies::{Policies, Rules};
+pub use schema::schema;

@@ -1,0 +1,223 @@
+//! The JSON Schema of `dsops.yaml`, and the check that finds every mistake in shape at once.
+
+use dsops_providers::ALL;
+use dsops_providers::contract::{Key, Node, NodeKind, Scalar};
+use schemars::JsonSchema as _;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use super::error::{Code, ConfigError};
+use super::shape::{FileShape, FromShape};
+use super::stores::{COMMON, wrong};
+use crate::suggest::{and_ticked, did_you_mean};
+
+/// Returns the schema (JSON Schema 2020-12) of `dsops.yaml` for the backends of this build.
+#[must_use]
+pub fn schema() -> Value {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let mut root = Value::from(FileShape::json_schema(&mut generator));
+    let _ = generator.subschema_for::<FromShape>();
+    let stores: Vec<(&str, Vec<&str>, Value)> = ALL
+        .iter()
+        .map(|descriptor| {
+            let _ = (descriptor.schema)(&mut generator);
+            let names = [descriptor.kind].into_iter().chain(descriptor.aliases.iter().copied()).collect();
+            let options = (descriptor.schema)(&mut generator);
+            (descriptor.kind, names, Value::from(options))
+        })
+        .collect();
+    let mut definitions = generator.take_definitions(true);
+    let mut branches = Vec::new();
+    let mut types = Vec::new();
+    for (kind, names, options) in stores {
+        let definition = store_definition(&options, &definitions, &names);
+        let key = format!("Store.{kind}");
+        branches.push(json!({
+            "if": { "properties": { "type": { "enum": names } } },
+            "then": { "$ref": format!("#/$defs/{key}") }
+        }));
+        types.extend(names);
+        if let Some(reference) =
+            options.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next())
+        {
+            definitions.remove(reference);
+        }
+        definitions.insert(key, definition);
+    }
+    definitions.insert(
+        "Store".to_owned(),
+        json!({
+            "description": "A store: its type, and the options of that type.",
+            "type": "object",
+            "properties": { "type": { "description": "The type of the store.", "enum": types } },
+            "required": ["type"],
+            "allOf": branches
+        }),
+    );
+    if let Value::Object(root) = &mut root {
+        root.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+        root.insert("$defs".to_owned(), Value::Object(definitions));
+    }
+    root
+}
+
+/// Adds the options that the engine reads itself to those of a backend.
+fn store_definition(options: &Value, definitions: &Map<String, Value>, names: &[&str]) -> Value {
+    let mut definition =
+        match options.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next()) {
+            Some(name) => definitions.get(name).cloned().unwrap_or_else(|| json!({ "type": "object" })),
+            None => options.clone(),
+        };
+    if let Value::Object(definition) = &mut definition {
+        let own = definition.remove("properties").unwrap_or_else(|| json!({}));
+        let mut properties = Map::new();
+        properties
+            .insert("type".to_owned(), json!({ "description": "The type of the store.", "enum": names }));
+        properties.extend(own.as_object().cloned().unwrap_or_default());
+        properties.insert(
+            "timeout".to_owned(),
+            json!({
+                "description": "The time that the store may take in one run, retries included: `500ms`, `30s`, `5m`. 30 s where absent.",
+                "type": ["string", "integer"]
+            }),
+        );
+        properties.insert(
+            "timeout_ms".to_owned(),
+            json!({ "description": "The same in milliseconds.", "type": "integer", "minimum": 1 }),
+        );
+        definition.insert("properties".to_owned(), Value::Object(properties));
+        definition.insert("additionalProperties".to_owned(), Value::Bool(false));
+    }
+    definition
+}
+
+/// Finds every mistake in the shape of a file. Slow, and run only for files that have one.
+pub(super) fn check(root: &Node) -> Vec<ConfigError> {
+    let schema = schema();
+    let mut walk = Walk { root: &schema, errors: Vec::new() };
+    walk.node(root, &schema);
+    walk.errors
+}
+
+struct Walk<'a> {
+    root: &'a Value,
+    errors: Vec<ConfigError>,
+}
+
+impl<'a> Walk<'a> {
+    fn node(&mut self, node: &Node, schema: &'a Value) {
+        let schema = self.follow(schema);
+        if let Some(branches) = schema.get("anyOf").and_then(Value::as_array) {
+            let fitting = branches.iter().map(|branch| self.follow(branch)).find(|branch| fits(node, branch));
+            match fitting {
+                Some(branch) => self.node(node, branch),
+                None => self.errors.push(wrong(node, &needed(schema))),
+            }
+            return;
+        }
+        if !fits(node, schema) {
+            self.errors.push(wrong(node, &needed(schema)));
+            return;
+        }
+        match &node.kind {
+            NodeKind::Map(entries) => self.mapping(entries, schema),
+            NodeKind::List(items) => {
+                if let Some(schema) = schema.get("items") {
+                    items.iter().for_each(|item| self.node(item, schema));
+                }
+            }
+            NodeKind::Scalar(_) | NodeKind::Null => {}
+        }
+    }
+
+    fn mapping(&mut self, entries: &[(Key, Node)], schema: &'a Value) {
+        let schema = self.branch(entries, schema);
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let additional = schema.get("additionalProperties");
+        for (key, node) in entries {
+            match (properties.and_then(|properties| properties.get(&key.name)), additional) {
+                (Some(property), _) => self.node(node, property),
+                (None, Some(Value::Bool(false))) => self.errors.push(unknown(key, properties)),
+                (None, Some(schema)) => self.node(node, schema),
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// Returns the schema of the store's own type, where the mapping is a store.
+    fn branch(&self, entries: &[(Key, Node)], schema: &'a Value) -> &'a Value {
+        let Some(branches) = schema.get("allOf").and_then(Value::as_array) else { return schema };
+        let kind = entries.iter().find(|(key, _)| key.name == "type").and_then(|(_, node)| node.text());
+        let matching = branches.iter().find(|branch| {
+            let names = branch.pointer("/if/properties/type/enum").and_then(Value::as_array);
+            names.is_some_and(|names| names.iter().any(|name| name.as_str() == kind))
+        });
+        matching.and_then(|branch| branch.get("then")).map_or(schema, |then| self.follow(then))
+    }
+
+    fn follow(&self, schema: &'a Value) -> &'a Value {
+        let target = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix('#'));
+        target.and_then(|pointer| self.root.pointer(pointer)).unwrap_or(schema)
+    }
+}
+
+fn unknown(key: &Key, properties: Option<&Map<String, Value>>) -> ConfigError {
+    let known = || properties.into_iter().flat_map(Map::keys).map(String::as_str);
+    let help = did_you_mean(&key.name, known()).unwrap_or_else(|| {
+        format!(
+            "known here: {}",
+            and_ticked(known().filter(|name| !COMMON.contains(name) || *name == "type"))
+        )
+    });
+    ConfigError::at(Code::UnknownField, key.span, format!("unknown key `{}`", key.name)).help(help)
+}
+
+/// Says whether a node has one of the types that a schema asks for.
+fn fits(node: &Node, schema: &Value) -> bool {
+    let types: Vec<&str> = match schema.get("type") {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
+        _ => return !matches!(node.kind, NodeKind::Null) || schema.as_bool() == Some(true),
+    };
+    types.iter().any(|wanted| match (&node.kind, *wanted) {
+        (NodeKind::Map(_), "object") | (NodeKind::List(_), "array") => true,
+        (NodeKind::Scalar(scalar), wanted) => scalar_fits(scalar, wanted),
+        _ => false,
+    })
+}
+
+fn scalar_fits(scalar: &Scalar, wanted: &str) -> bool {
+    // `${…}` may become anything; it is checked when the store is opened.
+    let open = scalar.text.contains("${");
+    match wanted {
+        "string" => true,
+        "boolean" => open || matches!(scalar.text.as_str(), "true" | "false"),
+        "integer" => open || scalar.text.parse::<i64>().is_ok(),
+        "number" => open || scalar.text.parse::<f64>().is_ok(),
+        _ => false,
+    }
+}
+
+fn needed(schema: &Value) -> String {
+    if let Some(branches) = schema.get("anyOf").and_then(Value::as_array) {
+        let forms: Vec<String> = branches.iter().map(needed).collect();
+        return forms.join(" or ");
+    }
+    let word = |name: &str| match name {
+        "object" => "a mapping",
+        "array" => "a list",
+        "boolean" => "true or false",
+        "integer" => "a whole number",
+        "number" => "a number",
+        _ => "text",
+    };
+    match schema.get("type") {
+        Some(Value::String(one)) => word(one).to_owned(),
+        Some(Value::Array(many)) => {
+            let words: Vec<&str> =
+                many.iter().filter_map(Value::as_str).filter(|name| *name != "null").map(word).collect();
+            words.join(" or ")
+        }
+        _ => "another value".to_owned(),
+    }
+}

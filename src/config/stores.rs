@@ -1,0 +1,232 @@
+//! Reads the stores: one namespace, a backend each, options checked, credentials noted.
+
+use std::time::Duration;
+
+use dsops_providers::contract::{DecodeError, DecodeErrorKind, Node, NodeKind, Span, decode};
+use dsops_providers::{ALL, find};
+use indexmap::IndexMap;
+
+use super::error::{Code, ConfigError, Warning};
+use super::expand::Inspector;
+use super::model::{ReferenceAt, Store, StoreCredential};
+use super::shape::FromShape;
+use crate::reference::{StoreName, parse_name};
+use crate::suggest::{and_ticked, did_you_mean};
+
+/// How long a store may take where the file does not say.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The options that the engine reads itself.
+pub(super) const COMMON: &[&str] = &["type", "timeout", "timeout_ms"];
+
+/// What reading the stores gives besides mistakes.
+pub(super) struct Stores {
+    pub(super) stores: IndexMap<String, Store>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+pub(super) fn read(root: &Node, errors: &mut Vec<ConfigError>) -> Stores {
+    let mut read = Stores { stores: IndexMap::new(), warnings: Vec::new() };
+    let sections = ["secretStores", "providers"].into_iter().filter_map(|section| root.get(section));
+    for (key, node) in sections.flat_map(Node::entries) {
+        if let Err(error) = parse_name(&key.name) {
+            errors.push(ConfigError::at(Code::Invalid, key.span, error.message));
+        }
+        if let Some(first) = read.stores.get(&key.name) {
+            errors.push(
+                ConfigError::at(Code::StoreClash, key.span, format!("two stores are named `{}`", key.name))
+                    .label(first.span, "the first")
+                    .help("rename one; `secretStores` and `providers` share their names"),
+            );
+            continue;
+        }
+        match read_store(&key.name, key.span, node, &mut read.warnings) {
+            Ok(store) => {
+                read.stores.insert(key.name.clone(), store);
+            }
+            Err(found) => errors.extend(found),
+        }
+    }
+    check_cycles(&read.stores, errors);
+    read
+}
+
+fn read_store(
+    name: &str,
+    span: Span,
+    node: &Node,
+    warnings: &mut Vec<Warning>,
+) -> Result<Store, Vec<ConfigError>> {
+    let NodeKind::Map(entries) = &node.kind else {
+        return Err(vec![wrong(node, "a store's options")]);
+    };
+    let kind = node.get("type").ok_or_else(|| {
+        vec![
+            ConfigError::at(Code::MissingField, span, format!("the store `{name}` has no `type`"))
+                .help(format!("add `type:` with one of {}", kinds())),
+        ]
+    })?;
+    let Some(descriptor) = kind.text().and_then(find) else {
+        return Err(vec![unknown_type(kind)]);
+    };
+    let options = entries.iter().filter(|(key, _)| !COMMON.contains(&key.name.as_str())).cloned().collect();
+    let options = Node { span: node.span, kind: NodeKind::Map(options) };
+    let timeout = read_timeout(node);
+    let inspector = Inspector::default();
+    let valid = (descriptor.validate)(&options, &inspector).map_err(|error| {
+        let at_name = error.span.is_none_or(|place| place == node.span);
+        let error = ConfigError::from(error);
+        // A whole section is too much to underline; its name is enough.
+        if at_name { ConfigError { labels: Vec::new(), ..error }.label(span, "") } else { error }
+    });
+    let (timeout, ()) = match (timeout, valid) {
+        (Ok(timeout), Ok(())) => (timeout, ()),
+        (timeout, valid) => return Err([timeout.err(), valid.err()].into_iter().flatten().collect()),
+    };
+    let credentials = inspector
+        .references
+        .into_inner()
+        .into_iter()
+        .map(|node| read_credential(&node).map_err(|error| vec![error]))
+        .collect::<Result<_, _>>()?;
+    warnings.extend(inspector.bare.into_inner().into_iter().map(|span| Warning {
+        message: "a credential stands in the file itself; name a variable instead: `${NAME}`".to_owned(),
+        span,
+    }));
+    Ok(Store {
+        name: name.to_owned(),
+        span,
+        type_span: kind.span,
+        descriptor,
+        options,
+        timeout,
+        credentials,
+        credential_env: inspector.variables.into_inner(),
+    })
+}
+
+fn read_credential(node: &Node) -> Result<StoreCredential, ConfigError> {
+    let from = node.get("from").unwrap_or(node);
+    let shape: FromShape = decode(from, &dsops_providers::contract::NoExpansion)?;
+    Ok(StoreCredential { span: node.span, reference: ReferenceAt::read(from, shape)? })
+}
+
+fn kinds() -> String {
+    and_ticked(ALL.iter().map(|descriptor| descriptor.kind))
+}
+
+fn unknown_type(node: &Node) -> ConfigError {
+    let Some(name) = node.text() else { return wrong(node, "the type of a store") };
+    let known = ALL
+        .iter()
+        .flat_map(|descriptor| [descriptor.kind].into_iter().chain(descriptor.aliases.iter().copied()));
+    let help = did_you_mean(name, known).unwrap_or_else(|| format!("this dsops has {}", kinds()));
+    ConfigError::at(Code::UnknownType, node.span, format!("no type of store is named `{name}`")).help(help)
+}
+
+pub(super) fn wrong(node: &Node, needed: &str) -> ConfigError {
+    let code = if matches!(node.kind, NodeKind::Null) { Code::NullValue } else { Code::WrongType };
+    ConfigError::at(code, node.span, format!("{} where {needed} is needed", node.what()))
+}
+
+fn read_timeout(node: &Node) -> Result<Duration, ConfigError> {
+    let invalid = |node: &Node| {
+        ConfigError::at(Code::Invalid, node.span, "not a length of time between 1 ms and 1 h")
+            .help("write `timeout: 30s`, or `timeout_ms: 30000`")
+    };
+    let (value, parsed) = match (node.get("timeout"), node.get("timeout_ms")) {
+        (None, None) => return Ok(DEFAULT_TIMEOUT),
+        (Some(_), Some(millis)) => {
+            return Err(ConfigError::at(Code::Invalid, millis.span, "both `timeout` and `timeout_ms`")
+                .help("keep one"));
+        }
+        (Some(value), None) => (value, value.text().and_then(parse_duration)),
+        (None, Some(value)) => {
+            (value, value.text().and_then(|text| text.parse().ok()).map(Duration::from_millis))
+        }
+    };
+    let longest = Duration::from_secs(3600);
+    parsed.filter(|time| !time.is_zero() && *time <= longest).ok_or_else(|| invalid(value))
+}
+
+/// Reads `500ms`, `30s`, `5m`, `1h`, or a plain number of seconds.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    match unit.trim() {
+        "ms" => Some(Duration::from_millis(number)),
+        "" | "s" => Some(Duration::from_secs(number)),
+        "m" => number.checked_mul(60).map(Duration::from_secs),
+        "h" => number.checked_mul(3600).map(Duration::from_secs),
+        _ => None,
+    }
+}
+
+/// Finds stores whose credentials come from each other.
+fn check_cycles(stores: &IndexMap<String, Store>, errors: &mut Vec<ConfigError>) {
+    let mut settled = std::collections::HashSet::new();
+    for name in stores.keys() {
+        let mut path = Vec::new();
+        walk(name, stores, &mut path, &mut settled, errors);
+    }
+}
+
+fn walk<'a>(
+    name: &'a str,
+    stores: &'a IndexMap<String, Store>,
+    path: &mut Vec<&'a str>,
+    settled: &mut std::collections::HashSet<&'a str>,
+    errors: &mut Vec<ConfigError>,
+) {
+    let Some(store) = stores.get(name) else { return };
+    if settled.contains(name) {
+        return;
+    }
+    path.push(name);
+    for credential in &store.credentials {
+        let Some(StoreName::Named(next)) = credential.reference.ready().map(|reference| &reference.store)
+        else {
+            continue;
+        };
+        match path.iter().position(|seen| seen == next) {
+            Some(start) => {
+                let round = path.get(start..).unwrap_or_default().join("` → `");
+                errors.push(
+                    ConfigError::at(
+                        Code::CredentialCycle,
+                        credential.span,
+                        format!("the credentials of these stores come from each other: `{round}` → `{next}`"),
+                    )
+                    .help("take one of the credentials from the environment: `${NAME}`"),
+                );
+            }
+            None => walk(next, stores, path, settled, errors),
+        }
+    }
+    path.pop();
+    settled.insert(name);
+}
+
+impl From<DecodeError> for ConfigError {
+    fn from(error: DecodeError) -> Self {
+        let (code, help) = match &error.kind {
+            DecodeErrorKind::UnknownField { field, expected } => {
+                let near = did_you_mean(field, expected.iter().copied());
+                let help =
+                    near.unwrap_or_else(|| format!("known here: {}", and_ticked(expected.iter().copied())));
+                (Code::UnknownField, Some(help))
+            }
+            DecodeErrorKind::UnsetVariable(_) => (Code::UnsetVariable, None),
+            DecodeErrorKind::Null => (Code::NullValue, None),
+            DecodeErrorKind::WrongType => (Code::WrongType, None),
+            DecodeErrorKind::MissingField => (Code::MissingField, None),
+            DecodeErrorKind::Invalid => (Code::Invalid, None),
+        };
+        let config = Self::new(code, error.message).maybe_help(error.help.or(help));
+        match error.span {
+            Some(span) => config.label(span, ""),
+            None => config,
+        }
+    }
+}
