@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
-
+pub mod plan;
 pub mod reference;
-
+pub mod resolve;
 pub mod suggest;
 pub mod transform;

@@ -13,6 +13,7 @@ pub mod yaml;
 
 pub use error::{Code, ConfigError, Label, Report, Source, Warning};
 pub use expand::Expander;
+pub(crate) use expand::PlanExpander;
 pub use load::{discover, load, load_text};
 pub use model::{Config, Environment, Import, Origin, ReferenceAt, Store, StoreCredential, Variable};
 pub use policies::{Policies, Rules};

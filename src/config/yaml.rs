@@ -60,7 +60,8 @@ pub fn parse(text: &str) -> Result<Node, Vec<YamlError>> {
 
 fn syntax_error(text: &str, error: &serde_saphyr::Error) -> YamlError {
     let error = error.without_snippet();
-    let span = error.location().map_or(Span { start: text.len(), len: 0 }, |location| position(text, &location));
+    let span =
+        error.location().map_or(Span { start: text.len(), len: 0 }, |location| position(text, &location));
     YamlError { message: message(error), span, first: None }
 }
 

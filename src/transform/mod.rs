@@ -18,3 +18,38 @@ impl Chain {
         Ok(Self::default())
     }
 }
+/// k
+#[derive(Clone, Copy, Debug)]
+pub enum TransformErrorKind {
+    /// d
+    Decode,
+}
+impl TransformErrorKind {
+    /// c
+    pub fn code(self) -> &'static str {
+        "x"
+    }
+}
+/// e
+#[derive(Clone, Debug)]
+pub struct TransformError {
+    /// k
+    pub kind: TransformErrorKind,
+}
+impl Chain {
+    /// n
+    pub fn names(&self) -> Vec<&'static str> {
+        vec![]
+    }
+    /// e
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+    /// a
+    pub fn apply(
+        &self,
+        v: dsops_providers::contract::SecretValue,
+    ) -> Result<dsops_providers::contract::SecretValue, TransformError> {
+        Ok(v)
+    }
+}

@@ -1,0 +1,440 @@
+//! What a run will ask, of whom, and at what cost: known without asking anybody.
+//!
+//! A plan holds no values. References are collected first, then grouped by store, and each place is
+//! asked for once however many variables name it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dsops_providers::contract::{Cost, EnvSnapshot, Locator, Span};
+use serde::Serialize;
+
+use crate::config::{
+    Code, Config, ConfigError, Environment, Expander, Import, Origin, ReferenceAt, Store, Variable,
+};
+
+/// The plan of one environment.
+#[derive(Debug)]
+pub struct Plan {
+    /// The environment's name.
+    pub environment: String,
+    /// The variables, in the order of the file.
+    pub variables: Vec<PlannedVariable>,
+    /// The folders whose keys become variables.
+    pub imports: Vec<PlannedImport>,
+    /// The stores that are asked, in the order in which they are first needed.
+    pub stores: Vec<PlannedStore>,
+}
+
+/// One variable of a plan.
+#[derive(Debug)]
+pub struct PlannedVariable {
+    /// What the file says.
+    pub variable: Arc<Variable>,
+    /// Where the value is looked for, in this order. Empty for a literal.
+    pub candidates: Vec<Candidate>,
+}
+
+/// A place to look: a store of the plan and a locator of that store.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The index in [`Plan::stores`].
+    pub store: usize,
+    /// The index in [`PlannedStore::locators`].
+    pub locator: usize,
+    /// Where the reference stands.
+    pub span: Span,
+    /// The reference as it is printed.
+    pub reference: String,
+}
+
+/// One folder of a plan.
+#[derive(Debug)]
+pub struct PlannedImport {
+    /// What the file says.
+    pub import: Import,
+    /// The index in [`Plan::stores`].
+    pub store: usize,
+    /// The index in [`PlannedStore::folders`].
+    pub folder: usize,
+}
+
+/// One store of a plan.
+#[derive(Debug)]
+pub struct PlannedStore {
+    /// Its name in the file.
+    pub name: String,
+    /// Every place that may be asked for, once each.
+    pub locators: Vec<Locator>,
+    /// Which of the locators are asked for at once; the others are fallbacks.
+    pub at_once: Vec<bool>,
+    /// The folders that are listed, once each.
+    pub folders: Vec<String>,
+    /// The credentials that other stores give, by the place of the `{from: …}`.
+    pub credentials: Vec<(Span, Candidate)>,
+    /// What this costs when all goes well.
+    pub cost: Cost,
+}
+
+impl Plan {
+    /// Makes the plan of an environment. No I/O.
+    ///
+    /// # Errors
+    ///
+    /// All that can be known now: unset `${NAME}`, references that come out wrong, policies.
+    pub fn new(
+        config: &Config,
+        environment: &Environment,
+        env: &EnvSnapshot,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let mut builder = Builder::new(config, &environment.name, env);
+        let mut variables = Vec::with_capacity(environment.variables.len());
+        for variable in environment.variables.values() {
+            let candidates = builder.candidates(variable);
+            variables.push(PlannedVariable { variable: Arc::clone(variable), candidates });
+        }
+        let imports: Vec<_> =
+            environment.imports.iter().filter_map(|import| builder.import(import)).collect();
+        if let Err(error) = config.policies.check_count(&environment.name, variables.len()) {
+            builder.errors.push(error);
+        }
+        builder.finish(variables, imports)
+    }
+
+    /// Makes the plan for one reference of no environment.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::new`].
+    pub fn for_variable(
+        config: &Config,
+        variable: Variable,
+        env: &EnvSnapshot,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let mut builder = Builder::new(config, "", env);
+        let candidates = builder.candidates(&variable);
+        builder.finish(vec![PlannedVariable { variable: Arc::new(variable), candidates }], Vec::new())
+    }
+
+    /// Keeps only the variables of these names, and only what they need.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::new`].
+    pub fn only(
+        config: &Config,
+        environment: &Environment,
+        env: &EnvSnapshot,
+        names: &[&str],
+    ) -> Result<Self, Vec<ConfigError>> {
+        let mut builder = Builder::new(config, &environment.name, env);
+        let mut variables = Vec::new();
+        for variable in
+            environment.variables.values().filter(|variable| names.contains(&variable.name.as_str()))
+        {
+            let candidates = builder.candidates(variable);
+            variables.push(PlannedVariable { variable: Arc::clone(variable), candidates });
+        }
+        // A name that no variable has may come with a folder.
+        let unknown = names.iter().any(|name| !environment.variables.contains_key(*name));
+        let imports = environment
+            .imports
+            .iter()
+            .filter(|import| unknown && names.iter().any(|name| name.starts_with(&import.prefix)));
+        let imports: Vec<_> = imports.filter_map(|import| builder.import(import)).collect();
+        builder.finish(variables, imports)
+    }
+
+    /// Returns what the whole run costs when all goes well.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        self.stores.iter().map(|store| store.cost).fold(Cost::default(), |sum, cost| sum + cost)
+    }
+}
+
+struct Builder<'a> {
+    config: &'a Config,
+    environment: &'a str,
+    expander: Expander<'a>,
+    env: &'a EnvSnapshot,
+    stores: Vec<PlannedStore>,
+    by_name: HashMap<String, usize>,
+    /// For each store, where each locator is.
+    indices: Vec<HashMap<Locator, usize>>,
+    errors: Vec<ConfigError>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(config: &'a Config, environment: &'a str, env: &'a EnvSnapshot) -> Self {
+        Self {
+            config,
+            environment,
+            expander: Expander::new(env),
+            env,
+            stores: Vec::new(),
+            by_name: HashMap::new(),
+            indices: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    fn candidates(&mut self, variable: &Variable) -> Vec<Candidate> {
+        let Origin::Reference(from) = &variable.origin else { return Vec::new() };
+        let places = [from].into_iter().chain(&variable.fallback);
+        places
+            .enumerate()
+            .filter_map(|(position, reference)| self.candidate(reference, position == 0))
+            .collect()
+    }
+
+    fn candidate(&mut self, reference: &ReferenceAt, at_once: bool) -> Option<Candidate> {
+        match self.try_candidate(reference, at_once, &mut Vec::new()) {
+            Ok(candidate) => Some(candidate),
+            Err(error) => {
+                self.errors.push(error);
+                None
+            }
+        }
+    }
+
+    fn try_candidate(
+        &mut self,
+        reference: &ReferenceAt,
+        at_once: bool,
+        opening: &mut Vec<String>,
+    ) -> Result<Candidate, ConfigError> {
+        let ready = reference.expand(&self.expander)?;
+        if reference.ready().is_none() {
+            self.config.check_expanded(reference, &ready)?;
+        }
+        let config = self.config;
+        let store = self.store(config.store_of(&ready, reference.span)?, reference.span, opening)?;
+        let printed = ready.to_string();
+        let (planned, indices) = match (self.stores.get_mut(store), self.indices.get_mut(store)) {
+            (Some(planned), Some(indices)) => (planned, indices),
+            _ => return Err(ConfigError::new(Code::UnknownStore, "the store is not in the plan")),
+        };
+        let locator = *indices.entry(ready.locator).or_insert_with_key(|locator| {
+            planned.locators.push(locator.clone());
+            planned.at_once.push(false);
+            planned.locators.len() - 1
+        });
+        if let Some(flag) = planned.at_once.get_mut(locator) {
+            *flag |= at_once;
+        }
+        Ok(Candidate { store, locator, span: reference.span, reference: printed })
+    }
+
+    /// Puts a store into the plan, behind those that give its credentials.
+    fn store(
+        &mut self,
+        store: &Store,
+        used_at: Span,
+        opening: &mut Vec<String>,
+    ) -> Result<usize, ConfigError> {
+        if let Some(index) = self.by_name.get(&store.name) {
+            return Ok(*index);
+        }
+        self.config.policies.check_store(self.environment, store.descriptor, used_at)?;
+        if opening.contains(&store.name) {
+            return Err(ConfigError::at(
+                Code::CredentialCycle,
+                used_at,
+                format!("the credentials of `{}` come from itself", store.name),
+            )
+            .help("take one of the credentials from the environment: `${NAME}`"));
+        }
+        opening.push(store.name.clone());
+        let mut credentials = Vec::new();
+        for credential in &store.credentials {
+            credentials.push((credential.span, self.try_candidate(&credential.reference, true, opening)?));
+        }
+        opening.pop();
+        let index = self.stores.len();
+        self.stores.push(PlannedStore {
+            name: store.name.clone(),
+            locators: Vec::new(),
+            at_once: Vec::new(),
+            folders: Vec::new(),
+            credentials,
+            cost: Cost::default(),
+        });
+        self.indices.push(HashMap::new());
+        self.by_name.insert(store.name.clone(), index);
+        Ok(index)
+    }
+
+    fn import(&mut self, import: &Import) -> Option<PlannedImport> {
+        let store = self.config.stores.get(&import.store)?;
+        let index = match self.store(store, import.span, &mut Vec::new()) {
+            Ok(index) => index,
+            Err(error) => {
+                self.errors.push(error);
+                return None;
+            }
+        };
+        let planned = self.stores.get_mut(index)?;
+        let folder =
+            planned.folders.iter().position(|folder| *folder == import.folder).unwrap_or_else(|| {
+                planned.folders.push(import.folder.clone());
+                planned.folders.len() - 1
+            });
+        Some(PlannedImport { import: import.clone(), store: index, folder })
+    }
+
+    fn finish(
+        mut self,
+        variables: Vec<PlannedVariable>,
+        imports: Vec<PlannedImport>,
+    ) -> Result<Plan, Vec<ConfigError>> {
+        if !self.errors.is_empty() {
+            self.errors.sort_by_key(|error| error.labels.first().map(|label| label.span.start));
+            self.errors.dedup();
+            return Err(self.errors);
+        }
+        for planned in &mut self.stores {
+            if let Some(store) = self.config.stores.get(&planned.name) {
+                let locators = planned.asked_at_once();
+                let expand = crate::config::PlanExpander(self.env);
+                let cost = (store.descriptor.cost)(&store.options, &expand, &locators, &planned.folders);
+                planned.cost = cost.map_err(|error| vec![ConfigError::from(error)])?;
+            }
+        }
+        Ok(Plan { environment: self.environment.to_owned(), variables, imports, stores: self.stores })
+    }
+}
+
+impl PlannedStore {
+    /// Returns the locators of the first batch: fallbacks wait, and what a listed folder will show
+    /// need not be asked for.
+    #[must_use]
+    pub fn asked_at_once(&self) -> Vec<Locator> {
+        let asked = self
+            .locators
+            .iter()
+            .zip(&self.at_once)
+            .filter(|(locator, at_once)| **at_once && !self.is_listed(locator));
+        asked.map(|(locator, _)| locator.clone()).collect()
+    }
+
+    /// Says whether a folder that is listed anyway shows this locator's value.
+    #[must_use]
+    pub fn is_listed(&self, locator: &Locator) -> bool {
+        locator.version.is_none()
+            && locator.field.is_none()
+            && self.folders.iter().any(|folder| folder == locator.folder().trim_matches('/'))
+    }
+}
+
+/// A plan as `plan --json` prints it. Stable: fields are added, never changed.
+#[derive(Debug, Serialize)]
+pub struct PlanView<'a> {
+    environment: &'a str,
+    variables: Vec<VariableView<'a>>,
+    imports: Vec<ImportView<'a>>,
+    stores: Vec<StoreView<'a>>,
+    cost: CostView,
+}
+
+#[derive(Debug, Serialize)]
+struct VariableView<'a> {
+    name: &'a str,
+    source: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fallback: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    transform: Vec<&'static str>,
+    optional: bool,
+    has_default: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct ImportView<'a> {
+    store: &'a str,
+    folder: &'a str,
+    prefix: &'a str,
+    optional: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct StoreView<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    secrets: usize,
+    folders: usize,
+    cost: CostView,
+}
+
+/// What a run costs, for printing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CostView {
+    /// All requests, logins included.
+    pub requests: usize,
+    /// How many of them are logins.
+    pub logins: usize,
+    /// Outside programs started.
+    pub processes: usize,
+}
+
+impl From<Cost> for CostView {
+    fn from(cost: Cost) -> Self {
+        Self { requests: cost.requests + cost.logins, logins: cost.logins, processes: cost.processes }
+    }
+}
+
+impl Plan {
+    /// Returns the plan for printing.
+    #[must_use]
+    pub fn view<'a>(&'a self, config: &'a Config) -> PlanView<'a> {
+        let store_name = |index: usize| self.stores.get(index).map_or("", |store| store.name.as_str());
+        PlanView {
+            environment: &self.environment,
+            variables: self
+                .variables
+                .iter()
+                .map(|planned| VariableView {
+                    name: &planned.variable.name,
+                    source: if planned.candidates.is_empty() { "literal" } else { "store" },
+                    store: planned.candidates.first().map(|candidate| store_name(candidate.store)),
+                    reference: planned.candidates.first().map(|candidate| candidate.reference.as_str()),
+                    fallback: planned
+                        .candidates
+                        .iter()
+                        .skip(1)
+                        .map(|candidate| candidate.reference.as_str())
+                        .collect(),
+                    transform: planned.variable.transform.names(),
+                    optional: planned.variable.optional,
+                    has_default: planned.variable.default.is_some(),
+                })
+                .collect(),
+            imports: self
+                .imports
+                .iter()
+                .map(|planned| ImportView {
+                    store: &planned.import.store,
+                    folder: &planned.import.folder,
+                    prefix: &planned.import.prefix,
+                    optional: planned.import.optional,
+                })
+                .collect(),
+            stores: self
+                .stores
+                .iter()
+                .map(|planned| StoreView {
+                    name: &planned.name,
+                    kind: config.stores.get(&planned.name).map_or("", |store| store.descriptor.kind),
+                    secrets: planned.at_once.iter().filter(|at_once| **at_once).count(),
+                    folders: planned.folders.len(),
+                    cost: planned.cost.into(),
+                })
+                .collect(),
+            cost: self.cost().into(),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! From a plan to values: every store at once, fallbacks only where the first place is empty.
+
+mod failure;
+mod retry;
+mod stores;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dsops_providers::contract::{Context, FetchError, SecretValue};
+use indexmap::IndexMap;
+
+pub use failure::{Cause, Failure};
+pub use retry::fetch as fetch_with_retry;
+pub use stores::open;
+
+use crate::config::{Config, Origin};
+use crate::plan::{Plan, PlannedVariable};
+use stores::Stores;
+
+/// A value as variables share it, or why there is none.
+pub(crate) type Answer = Result<Arc<SecretValue>, FetchError>;
+
+/// What a plan came to.
+#[derive(Debug, Default)]
+pub struct Resolution {
+    /// The variables that have a value, imports first, then in the order of the file.
+    pub values: IndexMap<String, Resolved>,
+    /// Everything that went wrong, one entry a cause.
+    pub failures: Vec<Failure>,
+    /// The optional variables that are absent, and so are not set.
+    pub absent: Vec<String>,
+}
+
+/// A variable that has its value.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The value.
+    pub value: Arc<SecretValue>,
+    /// Where it came from, for people: `literal`, `default`, or a reference.
+    pub source: String,
+}
+
+/// Fetches everything that the plan names.
+pub async fn resolve(config: &Config, plan: &Plan, cx: &Context) -> Resolution {
+    let stores = Stores::new(config, plan, cx);
+    stores.ask_all().await;
+    let mut resolution = Resolution::default();
+    let mut failures = failure::Collector::default();
+    for planned in &plan.imports {
+        match stores.listing(planned.store, planned.folder) {
+            Ok(entries) => {
+                for (name, answer) in entries {
+                    let name = format!("{}{name}", planned.import.prefix);
+                    match answer {
+                        Ok(value) => {
+                            let source = format!("{}/{}", planned.import.store, planned.import.folder);
+                            resolution.values.insert(name, Resolved { value, source });
+                        }
+                        Err(error) => {
+                            failures.fetch(&planned.import.store, &name, planned.import.span, &error)
+                        }
+                    }
+                }
+            }
+            Err(Cause::Fetch { error, .. }) if planned.import.optional && error.is_absence() => {}
+            Err(cause) => {
+                let label = format!("import of `{}/{}`", planned.import.store, planned.import.folder);
+                failures.add(&label, planned.import.span, cause);
+            }
+        }
+    }
+    let mut pending: Vec<(&PlannedVariable, usize)> =
+        plan.variables.iter().map(|planned| (planned, 0)).collect();
+    let mut settled: HashMap<&str, Result<Option<Resolved>, (dsops_providers::contract::Span, Cause)>> =
+        HashMap::new();
+    // Each round looks in one more place for the variables that are absent in all places before it.
+    while !pending.is_empty() {
+        stores.ask(pending.iter().filter_map(|(planned, position)| planned.candidates.get(*position))).await;
+        let mut next = Vec::new();
+        for (planned, position) in pending {
+            match stores.look(planned, position) {
+                Look::Settled(outcome) => {
+                    settled.insert(planned.variable.name.as_str(), outcome);
+                }
+                Look::Next => next.push((planned, position + 1)),
+            }
+        }
+        pending = next;
+    }
+    for planned in &plan.variables {
+        let name = planned.variable.name.as_str();
+        // A variable of the file's own stands at its own place, also where an import has the name.
+        resolution.values.shift_remove(name);
+        match settled.remove(name) {
+            Some(Ok(Some(resolved))) => match finish(planned, resolved) {
+                Ok(resolved) => {
+                    resolution.values.insert(name.to_owned(), resolved);
+                }
+                Err(cause) => failures.add(name, planned.variable.span, cause),
+            },
+            Some(Ok(None)) => resolution.absent.push(name.to_owned()),
+            Some(Err((span, cause))) => failures.add(name, span, cause),
+            None => {}
+        }
+    }
+    if let Err(error) = config.policies.check_count(&plan.environment, resolution.values.len()) {
+        failures.add("", dsops_providers::contract::Span::default(), Cause::Config(error));
+    }
+    resolution.failures = failures.finish();
+    resolution
+}
+
+/// What looking in one place came to.
+enum Look {
+    /// The value, an absence that is allowed, or a failure.
+    Settled(Result<Option<Resolved>, (dsops_providers::contract::Span, Cause)>),
+    /// It is absent here, and there is another place.
+    Next,
+}
+
+impl Stores<'_> {
+    fn look(&self, planned: &PlannedVariable, position: usize) -> Look {
+        let variable = &planned.variable;
+        if let Origin::Literal(value) = &variable.origin {
+            return Look::Settled(Ok(Some(Resolved {
+                value: Arc::clone(value),
+                source: "literal".to_owned(),
+            })));
+        }
+        let Some(candidate) = planned.candidates.get(position) else { return Look::Settled(Ok(None)) };
+        let (error, cause) = match self.answer(candidate) {
+            Ok(Ok(value)) => {
+                return Look::Settled(Ok(Some(Resolved { value, source: candidate.reference.clone() })));
+            }
+            Ok(Err(error)) => {
+                let store = self.name(candidate.store).to_owned();
+                let reference = Some(candidate.reference.clone());
+                (Some(error.clone()), Cause::Fetch { store, reference, error })
+            }
+            Err(cause) => (None, cause),
+        };
+        if !error.is_some_and(|error| error.is_absence()) {
+            return Look::Settled(Err((candidate.span, cause)));
+        }
+        if position + 1 < planned.candidates.len() {
+            return Look::Next;
+        }
+        match &variable.default {
+            Some(value) => {
+                Look::Settled(Ok(Some(Resolved { value: Arc::clone(value), source: "default".to_owned() })))
+            }
+            None if variable.optional => Look::Settled(Ok(None)),
+            None => Look::Settled(Err((candidate.span, cause))),
+        }
+    }
+}
+
+/// Transforms a value, and refuses an empty one where that was asked for.
+fn finish(planned: &PlannedVariable, resolved: Resolved) -> Result<Resolved, Cause> {
+    let variable = &planned.variable;
+    let value = if variable.transform.is_empty() {
+        resolved.value
+    } else {
+        let copy = SecretValue::copy_of(resolved.value.expose());
+        Arc::new(variable.transform.apply(copy).map_err(Cause::Transform)?)
+    };
+    if variable.non_empty && value.is_empty() {
+        return Err(Cause::Empty);
+    }
+    Ok(Resolved { value, ..resolved })
+}

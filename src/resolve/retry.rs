@@ -1,0 +1,105 @@
+//! Asks again what may be answered a moment later, within the store's one deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use dsops_providers::contract::{Context, FetchError, FetchErrorKind, Locator, Provider};
+
+use super::Answer;
+
+/// The pauses between attempts: from a tenth of a second, doubled, with jitter so that a fleet of
+/// machines does not come back as one.
+fn pauses() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(5))
+        .with_factor(2.0)
+        .with_max_times(8)
+        .with_jitter()
+        .build()
+}
+
+/// Asks for locators until each has an answer that will not change, or the time is up.
+///
+/// Only the locators whose error is temporary are asked for again.
+pub async fn fetch(provider: &dyn Provider, cx: &Context, locators: &[Locator]) -> Vec<Answer> {
+    let mut answers: Vec<Option<Answer>> = locators.iter().map(|_| None).collect();
+    let mut pending: Vec<usize> = (0..locators.len()).collect();
+    let mut pauses = pauses();
+    while !pending.is_empty() {
+        let asked: Vec<Locator> = pending.iter().filter_map(|index| locators.get(*index).cloned()).collect();
+        let got = match within(cx, provider.fetch(cx, &asked)).await {
+            Ok(got) => got.into_vec().into_iter().map(|answer| answer.map(Arc::new)).collect(),
+            Err(error) => asked.iter().map(|_| Err(error.clone())).collect::<Vec<_>>(),
+        };
+        let mut again = Vec::new();
+        let mut asked_pause = None;
+        for (index, answer) in pending.iter().zip(got) {
+            if let Err(error) = &answer
+                && error.is_temporary()
+            {
+                again.push(*index);
+                asked_pause = asked_pause.max(error.pause());
+            }
+            if let Some(slot) = answers.get_mut(*index) {
+                *slot = Some(answer);
+            }
+        }
+        pending = again;
+        if pending.is_empty() || !pause(cx, &mut pauses, asked_pause).await {
+            break;
+        }
+    }
+    let silent = || FetchError::new(FetchErrorKind::Malformed, "the store gave no answer");
+    answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(silent()))).collect()
+}
+
+/// Does something that may fail for a moment until it is done, refused, or the time is up.
+///
+/// # Errors
+///
+/// The last error.
+pub(super) async fn attempt<T, F, Fut>(cx: &Context, mut action: F) -> Result<T, FetchError>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, FetchError>>,
+{
+    let mut pauses = pauses();
+    loop {
+        let error = match within(cx, action()).await {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(error)) | Err(error) => error,
+        };
+        if !error.is_temporary() || !pause(cx, &mut pauses, error.pause()).await {
+            return Err(error);
+        }
+    }
+}
+
+/// Waits before the next attempt. False where there will be none, since the time would be up.
+async fn pause(cx: &Context, pauses: &mut impl Iterator<Item = Duration>, asked: Option<Duration>) -> bool {
+    let Some(own) = pauses.next() else { return false };
+    // The store's own word counts, where it is longer than what we would have waited.
+    let pause = asked.map_or(own, |asked| asked.max(own));
+    match cx.time_left() {
+        Ok(Some(left)) if left <= pause => false,
+        Err(_) => false,
+        Ok(_) => {
+            tracing::debug!(store = cx.store(), pause_ms = pause.as_millis(), "asking again");
+            tokio::time::sleep(pause).await;
+            true
+        }
+    }
+}
+
+/// Bounds a future by the store's deadline.
+async fn within<T>(cx: &Context, future: impl Future<Output = T>) -> Result<T, FetchError> {
+    match cx.time_left()? {
+        None => Ok(future.await),
+        Some(left) => tokio::time::timeout(left, future).await.map_err(|_| {
+            FetchError::new(FetchErrorKind::TimedOut, format!("`{}` did not answer in time", cx.store()))
+                .help("see `dsops doctor` for its latency, or raise `timeout` on the store")
+        }),
+    }
+}

@@ -1,0 +1,222 @@
+//! The stores of one run: opened when needed, each asked once for everything.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dsops_providers::contract::{
+    Context, EnvSnapshot, FetchError, Locator, OpenError, Provider, SecretValue, Span,
+};
+use futures::future::{LocalBoxFuture, join_all};
+
+use super::failure::Cause;
+use super::{Answer, retry};
+use crate::config::{Config, ConfigError, Expander, Store};
+use crate::plan::{Candidate, Plan, PlannedStore};
+
+/// The values of a listed folder, by name.
+type Listing = Vec<(String, Answer)>;
+
+pub(super) struct Stores<'a> {
+    config: &'a Config,
+    plan: &'a Plan,
+    cx: &'a Context,
+    states: Vec<State>,
+}
+
+/// What is known of one store of the plan so far.
+struct State {
+    /// Held while the first batch is under way, so that those who wait for a credential wait for it.
+    first: tokio::sync::OnceCell<()>,
+    opened: OnceCell<Result<Opened, Cause>>,
+    answers: RefCell<HashMap<usize, Answer>>,
+    listings: RefCell<Vec<Option<Result<Listing, FetchError>>>>,
+}
+
+struct Opened {
+    provider: Box<dyn Provider>,
+    /// Carries the store's deadline, which starts when the store is first needed.
+    cx: Context,
+}
+
+impl<'a> Stores<'a> {
+    pub(super) fn new(config: &'a Config, plan: &'a Plan, cx: &'a Context) -> Self {
+        let state = |store: &PlannedStore| State {
+            first: tokio::sync::OnceCell::new(),
+            opened: OnceCell::new(),
+            answers: RefCell::default(),
+            listings: RefCell::new(store.folders.iter().map(|_| None).collect()),
+        };
+        Self { config, plan, cx, states: plan.stores.iter().map(state).collect() }
+    }
+
+    /// Asks every store for its first batch, all stores at once.
+    pub(super) async fn ask_all(&self) {
+        join_all((0..self.states.len()).map(|index| self.first_batch(index))).await;
+    }
+
+    /// Asks for candidates that have no answer yet.
+    pub(super) async fn ask(&self, candidates: impl Iterator<Item = &Candidate>) {
+        let mut wanted: HashMap<usize, Vec<usize>> = HashMap::new();
+        for candidate in candidates {
+            let known = self
+                .states
+                .get(candidate.store)
+                .is_none_or(|state| state.answers.borrow().contains_key(&candidate.locator));
+            let list = wanted.entry(candidate.store).or_default();
+            if !known && !list.contains(&candidate.locator) {
+                list.push(candidate.locator);
+            }
+        }
+        join_all(wanted.into_iter().map(|(store, locators)| self.fetch(store, locators))).await;
+    }
+
+    /// Returns a store's name.
+    pub(super) fn name(&self, store: usize) -> &str {
+        self.plan.stores.get(store).map_or("", |store| store.name.as_str())
+    }
+
+    /// Returns the answer to a candidate that was asked for.
+    pub(super) fn answer(&self, candidate: &Candidate) -> Result<Answer, Cause> {
+        let state = self.states.get(candidate.store);
+        if let Some(Err(cause)) = state.and_then(|state| state.opened.get()) {
+            return Err(cause.clone());
+        }
+        let answer = state.and_then(|state| state.answers.borrow().get(&candidate.locator).cloned());
+        Ok(answer.unwrap_or_else(|| Err(never_asked())))
+    }
+
+    /// Returns the values of a listed folder.
+    pub(super) fn listing(&self, store: usize, folder: usize) -> Result<Listing, Cause> {
+        let state = self.states.get(store);
+        if let Some(Err(cause)) = state.and_then(|state| state.opened.get()) {
+            return Err(cause.clone());
+        }
+        let listing = state.and_then(|state| state.listings.borrow().get(folder).cloned().flatten());
+        listing.unwrap_or_else(|| Err(never_asked())).map_err(|error| Cause::Fetch {
+            store: self.name(store).to_owned(),
+            reference: None,
+            error,
+        })
+    }
+
+    // Boxed, since a store waits for the first batch of the store that holds its credential.
+    fn first_batch(&self, index: usize) -> LocalBoxFuture<'_, ()> {
+        Box::pin(async move {
+            let (Some(state), Some(planned)) = (self.states.get(index), self.plan.stores.get(index)) else {
+                return;
+            };
+            state
+                .first
+                .get_or_init(|| async {
+                    let opened = self.open(planned).await;
+                    let opened = state.opened.get_or_init(|| opened);
+                    if let Ok(opened) = opened {
+                        self.ask_first(state, planned, opened).await;
+                    }
+                })
+                .await;
+        })
+    }
+
+    async fn ask_first(&self, state: &State, planned: &PlannedStore, opened: &Opened) {
+        let (listed, asked): (Vec<usize>, Vec<usize>) = (0..planned.locators.len())
+            .filter(|index| planned.at_once.get(*index).copied().unwrap_or_default())
+            .partition(|index| {
+                planned.locators.get(*index).is_some_and(|locator| planned.is_listed(locator))
+            });
+        let list_all = join_all(planned.folders.iter().map(|folder| list(opened, folder)));
+        let (listings, ()) = futures::join!(list_all, self.fetch_into(state, planned, opened, asked));
+        // What a list shows need not be asked for; what it does not show is, since lists can be silently empty.
+        let mut unseen = Vec::new();
+        for index in listed {
+            let Some(locator) = planned.locators.get(index) else { continue };
+            match seen(planned, &listings, locator) {
+                Some(answer) => {
+                    state.answers.borrow_mut().insert(index, answer);
+                }
+                None => unseen.push(index),
+            }
+        }
+        *state.listings.borrow_mut() = listings.into_iter().map(Some).collect();
+        self.fetch_into(state, planned, opened, unseen).await;
+    }
+
+    async fn fetch(&self, store: usize, locators: Vec<usize>) {
+        let (Some(state), Some(planned)) = (self.states.get(store), self.plan.stores.get(store)) else {
+            return;
+        };
+        if let Some(Ok(opened)) = state.opened.get() {
+            self.fetch_into(state, planned, opened, locators).await;
+        }
+    }
+
+    async fn fetch_into(&self, state: &State, planned: &PlannedStore, opened: &Opened, indices: Vec<usize>) {
+        if indices.is_empty() {
+            return;
+        }
+        let locators: Vec<Locator> =
+            indices.iter().filter_map(|index| planned.locators.get(*index).cloned()).collect();
+        let answers = retry::fetch(opened.provider.as_ref(), &opened.cx, &locators).await;
+        state.answers.borrow_mut().extend(indices.into_iter().zip(answers));
+    }
+
+    async fn open(&self, planned: &PlannedStore) -> Result<Opened, Cause> {
+        let Some(store) = self.config.stores.get(&planned.name) else {
+            return Err(Cause::Fetch { store: planned.name.clone(), reference: None, error: never_asked() });
+        };
+        let mut credentials = HashMap::new();
+        for (span, candidate) in &planned.credentials {
+            self.first_batch(candidate.store).await;
+            let answer = self.answer(candidate)?;
+            let value = answer.map_err(|error| Cause::Fetch {
+                store: self.name(candidate.store).to_owned(),
+                reference: Some(candidate.reference.clone()),
+                error,
+            })?;
+            credentials.insert(*span, value);
+        }
+        let cx = self.cx.for_store(&store.name, Some(store.timeout));
+        let provider = open(store, self.cx.env(), credentials, &cx)?;
+        Ok(Opened { provider, cx })
+    }
+}
+
+/// Opens a store with the credentials that other stores gave.
+///
+/// # Errors
+///
+/// Where an option names an unset variable, or what the options name cannot be used.
+pub fn open(
+    store: &Store,
+    env: &EnvSnapshot,
+    credentials: HashMap<Span, Arc<SecretValue>>,
+    cx: &Context,
+) -> Result<Box<dyn Provider>, Cause> {
+    let expander = Expander::new(env).with_credentials(credentials);
+    (store.descriptor.open)(&store.options, &expander, cx).map_err(|error| match error {
+        OpenError::Decode(error) => Cause::Config(ConfigError::from(error)),
+        OpenError::Fetch(error) => Cause::Fetch { store: store.name.clone(), reference: None, error },
+    })
+}
+
+async fn list(opened: &Opened, folder: &str) -> Result<Listing, FetchError> {
+    let Some(lister) = opened.provider.lister() else { return Err(never_asked()) };
+    let entries = retry::attempt(&opened.cx, || lister.list(&opened.cx, folder)).await?;
+    Ok(entries.into_iter().map(|entry| (entry.name, entry.value.map(Arc::new))).collect())
+}
+
+fn seen(
+    planned: &PlannedStore,
+    listings: &[Result<Listing, FetchError>],
+    locator: &Locator,
+) -> Option<Answer> {
+    let folder = planned.folders.iter().position(|folder| folder == locator.folder().trim_matches('/'))?;
+    let listing = listings.get(folder)?.as_ref().ok()?;
+    listing.iter().find(|(name, _)| name == locator.name()).map(|(_, answer)| answer.clone())
+}
+
+fn never_asked() -> FetchError {
+    FetchError::new(dsops_providers::contract::FetchErrorKind::Malformed, "the store was not asked")
+        .help("report this; it is a mistake of dsops")
+}
