@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod exit;
 pub mod plan;
 pub mod reference;
 pub mod resolve;

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dsops_providers::contract::{Locator, LocatorPart, NoExpansion, Node, NodeKind, Span, decode};
+use dsops_providers::contract::{Locator, LocatorPart, NoExpansion, Node, NodeKind, Scalar, Span, decode};
 use indexmap::IndexMap;
 
 use super::environments::{Reader, read_chain};
 use super::error::{Code, ConfigError, Report, Source, Warning};
 use super::expand::Inspector;
-use super::model::{Config, Environment, Origin, ReferenceAt, Store};
+use super::model::{Config, Environment, Origin, ReferenceAt, Store, Variable};
 use super::policies::{self, Policies};
-use super::shape::{FileShape, PoliciesShape};
+use super::shape::{FileShape, FromShape, PoliciesShape};
 use super::{schema, stores, yaml};
 use crate::reference::{Reference, StoreName};
 use crate::suggest::{and_ticked, did_you_mean};
@@ -157,6 +157,28 @@ fn read_root(root: &Node, source: &Source, errors: &mut Vec<ConfigError>) -> Con
     let named: Vec<&str> = broken.map(|(key, _)| key.name.as_str()).collect();
     check_references(&config, &named, errors);
     config
+}
+
+/// Returns a variable that is just a reference, for one that is given outside the file.
+///
+/// # Errors
+///
+/// Where the text is no reference.
+pub fn variable_of_reference(text: &str) -> Result<Variable, ConfigError> {
+    let span = Span { start: 0, len: 0 };
+    let node = Node { span, kind: NodeKind::Scalar(Scalar { text: text.to_owned(), plain: true }) };
+    let reference = ReferenceAt::read(&node, FromShape::Text(text.to_owned()))
+        .map_err(|error| ConfigError { labels: Vec::new(), ..error })?;
+    Ok(Variable {
+        name: text.to_owned(),
+        span,
+        origin: Origin::Reference(reference),
+        fallback: Vec::new(),
+        default: None,
+        optional: false,
+        non_empty: false,
+        transform: Chain::default(),
+    })
 }
 
 fn check_version(root: &Node, errors: &mut Vec<ConfigError>) {

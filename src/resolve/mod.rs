@@ -10,7 +10,7 @@ use std::sync::Arc;
 use dsops_providers::contract::{Context, FetchError, SecretValue};
 use indexmap::IndexMap;
 
-pub use failure::{Cause, Failure};
+pub use failure::{Cause, Failure, fetch_code};
 pub use retry::fetch as fetch_with_retry;
 pub use stores::open;
 

@@ -31,10 +31,13 @@ impl TransformErrorKind {
     }
 }
 /// e
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("x")]
 pub struct TransformError {
     /// k
     pub kind: TransformErrorKind,
+    /// h
+    pub help: Option<String>,
 }
 impl Chain {
     /// n

@@ -1,0 +1,162 @@
+//! The command line: one tree of commands, one file each.
+
+mod get;
+mod output;
+mod plan;
+mod schema;
+mod session;
+mod stores;
+mod validate;
+mod version;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use dsops::exit;
+use dsops_providers::contract::EnvSnapshot;
+
+use crate::diagnostics::{Diagnostic, Format};
+use output::{Colour, Output};
+
+/// Give programs their secrets: one file names the stores, one command fetches what an environment needs.
+#[derive(Debug, Parser)]
+#[command(name = "dsops", version, disable_version_flag = true, propagate_version = false, max_term_width = 100)]
+#[command(after_help = "Start with `dsops init`. Every command has its own --help.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The options that every command has.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// Read this file instead of the nearest `dsops.yaml`
+    #[arg(long, short, global = true, env = "DSOPS_CONFIG", hide_env_values = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How errors are written
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    error_format: Format,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: Colour,
+    /// Leave out remarks; errors are still written
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what an environment would fetch, without asking any store
+    Plan(plan::Plan),
+    /// Print one value
+    Get(get::Get),
+    /// Check the file without asking any store
+    Validate(validate::Validate),
+    /// List the stores of the file, or the types there are
+    Stores(stores::Stores),
+    /// Print the JSON Schema of `dsops.yaml`
+    Schema(schema::Schema),
+    /// Print the version
+    Version(version::Version),
+}
+
+/// Why a command ends without having done what was asked.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// These reports are to be shown; the first decides the exit code.
+    Reports(Vec<Diagnostic>),
+    /// All is said; only the code is left.
+    Code(u8),
+    /// Stdout cannot be written to.
+    Output(std::io::Error),
+}
+
+impl From<Diagnostic> for Stop {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Reports(vec![diagnostic])
+    }
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// What a command comes to: the exit code.
+pub(crate) type Outcome = Result<u8, Stop>;
+
+/// Runs the program and returns its exit code.
+pub(crate) fn main() -> u8 {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let env: EnvSnapshot = std::env::vars_os().collect();
+    let is_exec = args.iter().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-')).is_some_and(|arg| arg == "exec");
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, is_exec),
+    };
+    let Global { config, error_format, color, quiet } = cli.global;
+    let output = Output::new(error_format, quiet, color, &env);
+    report_panics(output);
+    let session = session::Session { config, env, output };
+    let run = || match &cli.command {
+        Command::Plan(command) => command.run(&session),
+        Command::Get(command) => command.run(&session),
+        Command::Validate(command) => command.run(&session),
+        Command::Stores(command) => command.run(&session),
+        Command::Schema(command) => command.run(&session),
+        Command::Version(command) => command.run(&session),
+    };
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    let code = match outcome {
+        Ok(Ok(code) | Err(Stop::Code(code))) => return code,
+        Ok(Err(stop)) => show(stop, output),
+        Err(_) => exit::BUG,
+    };
+    // What a command runs owns the codes below; dsops's own failure must not look like one of them.
+    match (is_exec, code) {
+        (true, exit::OK | exit::NOT_EXECUTABLE | exit::COMMAND_NOT_FOUND | exit::TIMEOUT) | (false, _) => code,
+        (true, _) => exit::NOT_STARTED,
+    }
+}
+
+fn usage(error: &clap::Error, is_exec: bool) -> u8 {
+    let _ = error.print();
+    match (error.use_stderr(), is_exec) {
+        (false, _) => exit::OK,
+        (true, true) => exit::NOT_STARTED,
+        (true, false) => exit::USAGE,
+    }
+}
+
+fn show(stop: Stop, output: Output) -> u8 {
+    match stop {
+        Stop::Code(code) => code,
+        // Whoever read our output has seen enough.
+        Stop::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
+        Stop::Output(error) => {
+            let message = format!("the output cannot be written: {error}");
+            output.diagnostic(&Diagnostic::new("dsops::output", exit::STORE, message));
+            exit::STORE
+        }
+        Stop::Reports(reports) => {
+            reports.iter().for_each(|report| output.diagnostic(report));
+            reports.first().map_or(exit::BUG, Diagnostic::exit)
+        }
+    }
+}
+
+/// A panic's message may hold what was being worked on, so only its place is shown.
+fn report_panics(output: Output) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
+        let message = format!("dsops has a bug{place}");
+        output.diagnostic(
+            &Diagnostic::new("dsops::bug", exit::BUG, message).help("report this line, and what you ran, without values"),
+        );
+    }));
+}

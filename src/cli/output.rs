@@ -1,0 +1,107 @@
+//! Where text leaves the program: what was asked for to stdout, everything else to stderr.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::diagnostics::{Diagnostic, Format, render};
+
+/// How the program talks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    /// How errors are written.
+    pub(crate) format: Format,
+    /// Whether remarks are left out.
+    pub(crate) quiet: bool,
+    colour: Colour,
+    width: usize,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Output {
+    pub(crate) fn new(format: Format, quiet: bool, colour: Colour, env: &dsops_providers::contract::EnvSnapshot) -> Self {
+        let no_colour = env.get("NO_COLOR").is_some_and(|value| !value.is_empty()) || env.get("TERM") == Some("dumb");
+        let colour = if colour == Colour::Auto && no_colour { Colour::Never } else { colour };
+        let columns = env.get("COLUMNS").and_then(|columns| columns.parse().ok());
+        let width = columns.or_else(terminal_width).unwrap_or(100).clamp(40, 160);
+        Self { format, quiet, colour, width }
+    }
+
+    fn colours(self, terminal: bool) -> bool {
+        match self.colour {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => terminal,
+        }
+    }
+
+    /// Writes to stdout, and says whether anybody still reads it.
+    pub(crate) fn stdout(self, bytes: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes)?;
+        stdout.flush()
+    }
+
+    /// Writes a line of text to stdout.
+    pub(crate) fn line(self, text: &str) -> io::Result<()> {
+        self.stdout(format!("{text}\n").as_bytes())
+    }
+
+    /// Says whether stdout is a terminal.
+    pub(crate) fn to_terminal(self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// Writes a remark to stderr.
+    pub(crate) fn remark(self, text: &str) {
+        if !self.quiet {
+            self.stderr(&format!("dsops: {text}\n"));
+        }
+    }
+
+    /// Writes a report to stderr.
+    pub(crate) fn diagnostic(self, diagnostic: &Diagnostic) {
+        let colour = self.colours(io::stderr().is_terminal());
+        self.stderr(&render(diagnostic, self.format, colour, self.width));
+    }
+
+    fn stderr(self, text: &str) {
+        // Nobody can be told that stderr is closed.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Lays out a table for stdout: a header, a rule, rows; no frame, so that lines can be cut and searched.
+    pub(crate) fn table(self, header: &[&str], rows: Vec<Vec<String>>) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        if self.to_terminal() {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+        }
+        if let Ok(width) = u16::try_from(self.width) {
+            table.set_width(width);
+        }
+        table.set_header(header.iter().map(|title| title.to_uppercase()));
+        table.add_rows(rows);
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        let text = table.to_string();
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        lines.join("\n")
+    }
+}
+
+fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stderr()).map(|(width, _)| usize::from(width.0))
+}

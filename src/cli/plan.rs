@@ -1,0 +1,92 @@
+//! `dsops plan`: what an environment would fetch, without asking any store.
+
+use clap::Args;
+use dsops::exit;
+
+use super::session::Session;
+use super::{Outcome, Stop};
+use crate::diagnostics::Diagnostic;
+
+/// Show what an environment would fetch, without asking any store
+#[derive(Args, Debug)]
+#[command(after_help = "Example: dsops plan --env production")]
+pub(crate) struct Plan {
+    /// The environment
+    #[arg(long, short, env = "DSOPS_ENV", value_name = "NAME")]
+    env: String,
+    /// Print the plan as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Plan {
+    pub(crate) fn run(&self, session: &Session) -> Outcome {
+        let config = session.load()?;
+        let environment = session.environment(&config, &self.env)?;
+        let plan = session.plan(&config, environment)?;
+        let view = plan.view(&config);
+        if self.json {
+            let json = serde_json::to_string_pretty(&view)
+                .map_err(|error| Stop::from(Diagnostic::new("dsops::bug", exit::BUG, error.to_string())))?;
+            session.output.line(&json)?;
+            return Ok(exit::OK);
+        }
+        session.output.line(&self.text(session, &config, &plan))?;
+        Ok(exit::OK)
+    }
+
+    fn text(&self, session: &Session, config: &dsops::config::Config, plan: &dsops::plan::Plan) -> String {
+        let mut rows: Vec<Vec<String>> = plan
+            .imports
+            .iter()
+            .map(|planned| {
+                let import = &planned.import;
+                let absent = if import.optional { "left out" } else { "an error" };
+                vec![format!("{}*", import.prefix), format!("{}/{}", import.store, import.folder), String::new(), absent.to_owned()]
+            })
+            .collect();
+        rows.extend(plan.variables.iter().map(|planned| {
+            let variable = &planned.variable;
+            let places: Vec<&str> = planned.candidates.iter().map(|candidate| candidate.reference.as_str()).collect();
+            let source = if places.is_empty() { "literal".to_owned() } else { places.join(", then ") };
+            let absent = match (&variable.default, variable.optional, places.is_empty()) {
+                (_, _, true) => "",
+                (Some(_), _, _) => "the default",
+                (None, true, _) => "left out",
+                (None, false, _) => "an error",
+            };
+            vec![variable.name.clone(), source, variable.transform.names().join(", "), absent.to_owned()]
+        }));
+        let table = session.output.table(&["variable", "source", "transform", "if absent"], rows);
+        let mut lines = vec![table, String::new()];
+        for planned in &plan.stores {
+            let kind = config.stores.get(&planned.name).map_or("", |store| store.descriptor.kind);
+            lines.push(format!("{} ({kind}): {}", planned.name, cost(planned.cost)));
+        }
+        lines.push(format!(
+            "{} variables{}, {}",
+            plan.variables.len(),
+            if plan.imports.is_empty() { "" } else { " and what the imports hold" },
+            cost(plan.cost())
+        ));
+        lines.join("\n")
+    }
+}
+
+/// Says what a cost is, in words.
+pub(crate) fn cost(cost: dsops_providers::contract::Cost) -> String {
+    let requests = cost.requests + cost.logins;
+    let mut parts = vec![format!("{requests} request{}", plural(requests))];
+    if cost.logins > 0 {
+        parts.push(format!("{} of them a login", cost.logins));
+    }
+    if cost.processes > 0 {
+        parts.push(format!("{} process{}", cost.processes, if cost.processes == 1 { "" } else { "es" }));
+    }
+    parts.join(", ")
+}
+
+/// Returns the ending of a counted noun.
+pub(crate) fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

@@ -1,0 +1,91 @@
+//! What every command starts from: the file, the environment it was started with, and a context.
+
+use std::path::{Path, PathBuf};
+
+use dsops::config::{self, Config, Environment, Report};
+use dsops::plan::Plan;
+use dsops::resolve::{self, Resolution};
+use dsops_providers::contract::{Context, EnvSnapshot, Prompt, SecretValue};
+
+use super::Stop;
+use super::output::Output;
+use crate::diagnostics::Diagnostic;
+
+/// What a command works with.
+pub(crate) struct Session {
+    /// `--config` or `DSOPS_CONFIG`.
+    pub(crate) config: Option<PathBuf>,
+    /// The environment as it was.
+    pub(crate) env: EnvSnapshot,
+    /// How the program talks.
+    pub(crate) output: Output,
+}
+
+impl Session {
+    /// Returns the file that would be read.
+    pub(crate) fn config_path(&self) -> Result<PathBuf, Stop> {
+        if let Some(path) = &self.config {
+            return Ok(path.clone());
+        }
+        let here = std::env::current_dir()?;
+        let home = self.env.get_os("HOME").map(Path::new);
+        config::discover(&here, home).map_err(|error| Diagnostic::config(&error, None).into())
+    }
+
+    /// Reads and checks the file.
+    pub(crate) fn load(&self) -> Result<Config, Stop> {
+        let path = self.config_path()?;
+        config::load(&path).map_err(|report: Report| Stop::Reports(Diagnostic::report(&report)))
+    }
+
+    /// Returns the environment of a name.
+    pub(crate) fn environment<'a>(&self, config: &'a Config, name: &str) -> Result<&'a Environment, Stop> {
+        config.environment(name).map_err(|error| Diagnostic::config(&error, Some(&config.source)).into())
+    }
+
+    /// Makes the plan of an environment.
+    pub(crate) fn plan(&self, config: &Config, environment: &Environment) -> Result<Plan, Stop> {
+        self.planned(config, Plan::new(config, environment, &self.env))
+    }
+
+    /// Turns the mistakes of planning into reports.
+    pub(crate) fn planned(
+        &self,
+        config: &Config,
+        plan: Result<Plan, Vec<dsops::config::ConfigError>>,
+    ) -> Result<Plan, Stop> {
+        plan.map_err(|errors| {
+            Stop::Reports(errors.iter().map(|error| Diagnostic::config(error, Some(&config.source))).collect())
+        })
+    }
+
+    /// Returns what backends work with.
+    pub(crate) fn context(&self, config: &Config) -> Context {
+        let base = config.source.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Context::builder().env(self.env.clone()).base_dir(base).prompt(Terminal).build()
+    }
+
+    /// Fetches everything that a plan names.
+    pub(crate) fn resolve(&self, config: &Config, plan: &Plan, cx: &Context) -> Result<Resolution, Stop> {
+        Ok(runtime()?.block_on(resolve::resolve(config, plan, cx)))
+    }
+
+    /// Turns failures into reports.
+    pub(crate) fn reports(&self, config: &Config, resolution: &Resolution) -> Vec<Diagnostic> {
+        resolution.failures.iter().map(|failure| Diagnostic::failure(failure, &config.source)).collect()
+    }
+}
+
+/// Returns the runtime: one thread, since the work is waiting.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Stop> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+/// Asks on the terminal, which need not be stdin.
+struct Terminal;
+
+impl Prompt for Terminal {
+    fn secret(&self, label: &str) -> Option<SecretValue> {
+        rpassword::prompt_password(format!("{label}: ")).ok().map(SecretValue::from)
+    }
+}

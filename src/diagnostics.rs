@@ -1,0 +1,258 @@
+//! The one place that turns errors into reports: for people with the lines of the file, or as JSON.
+
+use std::fmt::{self, Write as _};
+
+use dsops::config::{Code, ConfigError, Label, Report, Source, Warning};
+use dsops::exit;
+use dsops::resolve::{Cause, Failure};
+use dsops_providers::contract::{FetchError, FetchErrorKind, Span};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use serde::Serialize;
+
+/// One thing that went wrong, ready to be shown.
+#[derive(Debug)]
+pub(crate) struct Diagnostic {
+    code: &'static str,
+    exit: u8,
+    message: String,
+    help: Option<String>,
+    labels: Vec<Label>,
+    source: Option<NamedSource<String>>,
+    variables: Vec<String>,
+    severity: miette::Severity,
+}
+
+/// How many places one report shows; the rest are counted.
+const MOST_LABELS: usize = 6;
+
+impl Diagnostic {
+    /// Returns a report without a place.
+    pub(crate) fn new(code: &'static str, exit: u8, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            exit,
+            message: message.into(),
+            help: None,
+            labels: Vec::new(),
+            source: None,
+            variables: Vec::new(),
+            severity: miette::Severity::Error,
+        }
+    }
+
+    /// Adds the advice.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Returns the code to exit with.
+    pub(crate) fn exit(&self) -> u8 {
+        self.exit
+    }
+
+    /// Says whether the report is about a value that is simply not there.
+    pub(crate) fn is_absence(&self) -> bool {
+        self.exit == exit::NOT_FOUND
+    }
+
+    fn at(mut self, labels: Vec<Label>, source: &Source) -> Self {
+        if !labels.is_empty() {
+            self.labels = labels;
+            let name = source.path.file_name().map_or_else(|| source.path.clone(), Into::into);
+            self.source = Some(NamedSource::new(name.to_string_lossy(), source.text.to_string()));
+        }
+        self
+    }
+
+    /// Returns the report of a mistake in the file.
+    pub(crate) fn config(error: &ConfigError, source: Option<&Source>) -> Self {
+        let exit = if error.code == Code::PolicyDenied { exit::POLICY } else { exit::CONFIGURATION };
+        let mut diagnostic = Self::new(error.code.as_str(), exit, error.message.clone());
+        diagnostic.help.clone_from(&error.help);
+        match source {
+            Some(source) => diagnostic.at(error.labels.clone(), source),
+            None => diagnostic,
+        }
+    }
+
+    /// Returns the reports of a file that did not load.
+    pub(crate) fn report(report: &Report) -> Vec<Self> {
+        report.errors.iter().map(|error| Self::config(error, Some(&report.source_text))).collect()
+    }
+
+    /// Returns the report of a remark on a file.
+    pub(crate) fn warning(warning: &Warning, source: &Source) -> Self {
+        let mut diagnostic = Self::new("dsops::config::warning", exit::OK, warning.message.clone());
+        diagnostic.severity = miette::Severity::Warning;
+        diagnostic.at(vec![Label { span: warning.span, text: String::new() }], source)
+    }
+
+    /// Returns the report of a refusal that belongs to no place in the file.
+    pub(crate) fn fetch(error: &FetchError) -> Self {
+        let mut diagnostic =
+            Self::new(dsops::resolve::fetch_code(error.kind()), fetch_exit(error.kind()), described(error));
+        diagnostic.help = error.advice().map(str::to_owned);
+        diagnostic
+    }
+
+    /// Returns the report of what kept variables from their values.
+    pub(crate) fn failure(failure: &Failure, source: &Source) -> Self {
+        let mut diagnostic = match &failure.cause {
+            Cause::Fetch { store, reference, error } => {
+                let place = reference.as_ref().map_or_else(|| format!("`{store}`"), |text| format!("`{text}`"));
+                let mut diagnostic = Self::fetch(error);
+                diagnostic.message = format!("{place}: {}", diagnostic.message);
+                diagnostic
+            }
+            Cause::Config(error) => Self::config(error, Some(source)),
+            Cause::Transform(error) => {
+                let diagnostic = Self::new(error.kind.code(), exit::TRANSFORM, error.to_string());
+                Self { help: error.help.clone(), ..diagnostic }
+            }
+            Cause::Empty => Self::new("dsops::fetch::empty", exit::EMPTY, "the value is empty, and `non_empty` is set")
+                .help("give the secret a value in its store, or take `non_empty` out"),
+        };
+        diagnostic.variables = failure.variables.iter().filter(|name| !name.is_empty()).cloned().collect();
+        if !diagnostic.labels.is_empty() {
+            return diagnostic;
+        }
+        let labels = failure.spans.iter().zip(&failure.variables).filter(|(span, _)| span.len > 0);
+        let labels = labels.map(|(span, variable)| Label { span: *span, text: format!("for {variable}") });
+        diagnostic.at(labels.take(MOST_LABELS).collect(), source)
+    }
+
+    fn place(&self) -> Option<(usize, usize)> {
+        let span = self.labels.first()?.span;
+        let text = self.source.as_ref()?.inner();
+        let before = text.get(..span.start)?;
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Some((line, column))
+    }
+}
+
+/// The message with those of the errors below it, which carry the cause that the system gave.
+fn described(error: &FetchError) -> String {
+    let mut text = error.message().to_owned();
+    let mut below = std::error::Error::source(error);
+    while let Some(error) = below {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            let _ = write!(text, ": {message}");
+        }
+        below = error.source();
+    }
+    text
+}
+
+/// Returns the exit code of a store's refusal.
+pub(crate) fn fetch_exit(kind: FetchErrorKind) -> u8 {
+    match kind {
+        FetchErrorKind::NotFound | FetchErrorKind::VersionNotFound => exit::NOT_FOUND,
+        FetchErrorKind::Hidden => exit::HIDDEN,
+        FetchErrorKind::Unauthenticated | FetchErrorKind::Forbidden => exit::AUTH,
+        _ => exit::STORE,
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match self.variables.len() {
+            0 | 1 => Ok(()),
+            count => write!(f, " (stops {count} variables)"),
+        }
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+impl miette::Diagnostic for Diagnostic {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.code))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(self.severity)
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        if self.labels.is_empty() {
+            return None;
+        }
+        Some(Box::new(self.labels.iter().map(|Label { span: Span { start, len }, text }| {
+            let text = if text.is_empty() { "here".to_owned() } else { text.clone() };
+            LabeledSpan::new(Some(text), *start, (*len).max(1))
+        })))
+    }
+}
+
+/// How reports are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people: the line in the file, the cause, what to do.
+    #[default]
+    Human,
+    /// One JSON object per error, a line each.
+    Json,
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    severity: &'static str,
+    code: &'a str,
+    exit: u8,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    variables: &'a [String],
+}
+
+/// Returns a report as text, with a final newline.
+pub(crate) fn render(diagnostic: &Diagnostic, format: Format, colour: bool, width: usize) -> String {
+    match format {
+        Format::Json => {
+            let place = diagnostic.place();
+            let json = Json {
+                severity: if diagnostic.severity == miette::Severity::Warning { "warning" } else { "error" },
+                code: diagnostic.code,
+                exit: diagnostic.exit,
+                message: &diagnostic.message,
+                help: diagnostic.help.as_deref(),
+                file: diagnostic.source.as_ref().map(NamedSource::name),
+                line: place.map(|(line, _)| line),
+                column: place.map(|(_, column)| column),
+                variables: &diagnostic.variables,
+            };
+            let mut text = serde_json::to_string(&json).unwrap_or_default();
+            text.push('\n');
+            text
+        }
+        Format::Human => {
+            let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+            let handler = GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false);
+            let mut text = String::new();
+            // Writing into a string cannot fail; the fallback is the bare message.
+            if handler.render_report(&mut text, diagnostic).is_err() {
+                let _ = writeln!(text, "{}: {diagnostic}", diagnostic.code);
+            }
+            text
+        }
+    }
+}
