@@ -17,7 +17,9 @@ macro_rules! backends {
     };
 }
 
-backends! {}
+backends! {
+    infisical::Infisical,
+}
 
 /// Returns the backend that a `type:` means.
 #[must_use]

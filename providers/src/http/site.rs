@@ -1,0 +1,134 @@
+//! The address of a server, checked once.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Url;
+
+use super::Tls;
+use crate::contract::{FetchError, FetchErrorKind};
+
+/// All but the unreserved characters of RFC 3986, section 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Returns a name encoded as one segment of a path.
+///
+/// The segments `.` and `..` cannot be written: address parsers fold them away in every spelling
+/// (WHATWG URL, section 4.1), and [`Site::url`] refuses what they changed.
+#[must_use]
+pub fn segment(name: &str) -> Cow<'_, str> {
+    utf8_percent_encode(name, RESERVED).into()
+}
+
+/// A server and the way to it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Site {
+    base: Url,
+    tls: Tls,
+}
+
+impl Site {
+    /// Reads an address such as `https://secrets.example.com` or `https://example.com/prefix`.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where it is no address, holds more than a place, or would send secrets in the
+    /// clear: plain `http` is for this machine only.
+    pub fn parse(address: &str, tls: Tls) -> Result<Self, FetchError> {
+        let refuse = |why: &str, help: &str| {
+            Err(FetchError::new(FetchErrorKind::Unsupported, format!("the address `{address}` {why}"))
+                .help(help))
+        };
+        let Ok(base) = Url::parse(address.trim_end_matches('/')) else {
+            return refuse("is not a URL", "write it as `https://host` or `https://host:port`");
+        };
+        if !base.username().is_empty() || base.password().is_some() {
+            // Not quoted: it may hold a password.
+            return Err(FetchError::new(
+                FetchErrorKind::Unsupported,
+                "the address holds a user name or a password",
+            )
+            .help("take it out of the address, and name credentials under `auth`"));
+        }
+        if base.query().is_some() || base.fragment().is_some() {
+            return refuse("holds a query or a fragment", "leave out what stands after `?` or `#`");
+        }
+        let site = Self { base, tls };
+        match site.base.scheme() {
+            "https" => Ok(site),
+            "http" if site.is_loopback() => Ok(site),
+            "http" => refuse(
+                "uses plain http, which shows every secret to the network",
+                "use `https`; plain `http` is for loopback addresses only",
+            ),
+            _ => refuse("is neither https nor http", "write it as `https://host`"),
+        }
+    }
+
+    /// Returns what the store asks of TLS.
+    #[must_use]
+    pub fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
+    /// Says whether the connection is encrypted.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.base.scheme() == "https"
+    }
+
+    /// Says whether the server is on this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let host = self.base.host_str().unwrap_or_default();
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        match address {
+            Ok(address) => address.is_loopback(),
+            // RFC 6761, section 6.3: these names are this machine.
+            Err(_) => host == "localhost" || host.ends_with(".localhost"),
+        }
+    }
+
+    /// Returns the URL of a path below the address.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where the path would not arrive as it is written.
+    pub fn url(&self, path: &str) -> Result<Url, FetchError> {
+        let prefix = self.base.path().trim_end_matches('/');
+        let wanted = format!("{prefix}{path}");
+        let mut url = self.base.clone();
+        url.set_path(&wanted);
+        if url.path() == wanted {
+            return Ok(url);
+        }
+        Err(FetchError::new(
+            FetchErrorKind::Unsupported,
+            format!("the path `{path}` cannot be part of a URL"),
+        ))
+    }
+
+    /// Returns host and port, for messages.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let host = self.base.host_str().unwrap_or_default();
+        match self.base.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.base.as_str().trim_end_matches('/'))
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Site({self})")
+    }
+}

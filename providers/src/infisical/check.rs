@@ -1,0 +1,71 @@
+//! What `doctor` asks of an Infisical store: reach, login, project, environment.
+
+use std::time::Instant;
+
+use super::api::Api;
+use super::place::known_environments;
+use crate::contract::{Context, FetchError, FetchErrorKind, Finding};
+
+/// Takes the steps in order; what a failed one makes pointless is skipped.
+pub(super) async fn check(api: &Api, cx: &Context, method: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if api.site.tls().accept_any {
+        findings.push(Finding::warning(
+            "tls",
+            "certificates are not checked: whoever is on the network can read every secret",
+            "take `insecure_skip_verify` out, and name the server's authority in `ca_cert`",
+        ));
+    }
+    let started = Instant::now();
+    let reached = api.status(cx).await;
+    let message = format!("`{}` answers", api.site.host());
+    if !record(&mut findings, "reach", started, reached.map(|()| message)) {
+        return skip(findings, &["login", "project", "environment"], "the server cannot be reached");
+    }
+    let started = Instant::now();
+    let grant = api.session.grant(cx, &api.site).await;
+    let message = grant.as_ref().map(|_| format!("logged in by {method}")).map_err(Clone::clone);
+    record(&mut findings, "login", started, message);
+    let Ok(grant) = grant else {
+        return skip(findings, &["project", "environment"], "there is no login");
+    };
+    let started = Instant::now();
+    let project = api.project(cx).await;
+    let message = project.as_ref().map(|project| format!("project `{}`", project.name));
+    if !record(&mut findings, "project", started, message.map_err(Clone::clone)) {
+        return skip(findings, &["environment"], "the project cannot be read");
+    }
+    let started = Instant::now();
+    let known = project.and_then(|project| {
+        if project.environments.iter().any(|known| known.slug == api.environment) {
+            return Ok(());
+        }
+        let message = format!("environment not found: `{}` in project `{}`", api.environment, project.name);
+        Err(FetchError::new(FetchErrorKind::NotFound, message)
+            .help(known_environments(project, &api.environment)))
+    });
+    // A service token may be for another environment, and the server would not say so.
+    let known = known.and_then(|()| grant.admit_environment(&api.project, &api.environment));
+    let message = format!("environment `{}`", api.environment);
+    record(&mut findings, "environment", started, known.map(|()| message));
+    findings
+}
+
+fn record(
+    findings: &mut Vec<Finding>,
+    step: &'static str,
+    started: Instant,
+    outcome: Result<String, FetchError>,
+) -> bool {
+    let finding = match &outcome {
+        Ok(message) => Finding::ok(step, message),
+        Err(error) => Finding::failed(step, error),
+    };
+    findings.push(finding.took(started.elapsed()));
+    outcome.is_ok()
+}
+
+fn skip(mut findings: Vec<Finding>, steps: &[&'static str], why: &str) -> Vec<Finding> {
+    findings.extend(steps.iter().map(|step| Finding::skipped(step, why)));
+    findings
+}

@@ -1,0 +1,249 @@
+//! What a refusal of Infisical means: status first, then its few stable words, then its message.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::contract::{FetchError, FetchErrorKind};
+use crate::http::Answer;
+
+/// The longest part of the server's own message that is shown.
+const SHOWN: usize = 300;
+
+/// Why a call gave nothing: the server refused it, or no proper answer came.
+pub(super) enum Failure {
+    Refused(Refusal),
+    Broken(FetchError),
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// An answer whose status is not one of success. `details` is left out on purpose: it lists the
+/// caller's own permission rules.
+#[derive(Clone)]
+pub(super) struct Refusal {
+    status: u16,
+    error: String,
+    message: String,
+    request_id: Option<String>,
+    retry_after: Option<Duration>,
+    host: String,
+}
+
+#[derive(Default, Deserialize)]
+struct Envelope {
+    #[serde(rename = "reqId")]
+    request_id: Option<String>,
+    message: Option<serde_json::Value>,
+    error: Option<String>,
+}
+
+impl Refusal {
+    /// Reads a refusal.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` where the answer is not Infisical's. A proxy's 429 or 5xx is taken without its body.
+    pub(super) fn read(answer: &Answer) -> Result<Self, FetchError> {
+        let status = answer.status();
+        let envelope = match answer.json::<Envelope>() {
+            Ok(envelope) => envelope,
+            Err(_) if matches!(status, 408 | 429 | 500..) => Envelope::default(),
+            Err(error) => return Err(error),
+        };
+        Ok(Self {
+            status,
+            error: envelope.error.unwrap_or_default(),
+            message: envelope.message.as_ref().map(text_of).unwrap_or_default(),
+            request_id: envelope.request_id,
+            retry_after: answer.retry_after(),
+            host: answer.host().to_owned(),
+        })
+    }
+
+    /// Says whether the server does not have the route: the web framework's own 404, which has a space
+    /// in its `error` where Infisical's own has none.
+    pub(super) fn is_route_missing(&self) -> bool {
+        self.status == 404 && self.error == "Not Found" && self.message.starts_with("Route ")
+    }
+
+    /// Says whether the token was refused, and not the request: an expired one is 403, a revoked one 401.
+    pub(super) fn is_of_token(&self) -> bool {
+        self.status == 401 || (self.status == 403 && self.error == "TokenError")
+    }
+
+    /// Says whether the folder or the environment is missing.
+    pub(super) fn is_of_place(&self) -> bool {
+        self.status == 404 && matches!(self.error.as_str(), "GetSecretByName" | "SecretPathNotFound")
+    }
+
+    /// Says whether the secret alone is missing. Only the message tells it from a missing project.
+    pub(super) fn is_of_secret(&self) -> bool {
+        self.status == 404 && self.error == "NotFound" && self.message.starts_with("Secret ")
+    }
+
+    /// Says whether the project is missing.
+    pub(super) fn is_of_project(&self) -> bool {
+        self.status == 404 && (self.error == "bot_not_found_error" || self.message.starts_with("Project "))
+    }
+
+    /// Says whether a refused list may hold other secrets that can be read one by one: one name whose
+    /// value is out of reach, or that refers to one, makes the server refuse the whole folder.
+    pub(super) fn is_of_some_secrets(&self) -> bool {
+        self.status == 403
+            && matches!(self.error.as_str(), "PermissionDenied" | "ForbiddenError" | "ForbiddenReadSecretError")
+    }
+
+    /// Says whether the server takes no API keys any more, or does not know this one. An older server
+    /// answers a malformed key with 500.
+    fn is_of_api_key(&self) -> bool {
+        self.message.contains("API key authentication") || (self.status == 500 && self.error == "Find by id")
+    }
+
+    /// Returns the server's own words and its request id, to end a message with.
+    pub(super) fn said(&self) -> String {
+        let mut said = String::new();
+        if !self.message.is_empty() {
+            let _ = write!(said, "Infisical: {}", shown(&self.message));
+        }
+        // Older servers put the useful sentence into `error`.
+        if self.error.contains(' ') && !self.is_route_missing() {
+            let _ = write!(said, "{}{}", if said.is_empty() { "Infisical: " } else { "; " }, shown(&self.error));
+        }
+        if let Some(id) = &self.request_id {
+            let _ = write!(said, "{}{}", if said.is_empty() { "" } else { ", " }, shown(id));
+        }
+        if said.is_empty() { format!(" (status {})", self.status) } else { format!(" ({said})") }
+    }
+
+    /// Returns the error for a refusal that needs no further question. `what` says what was asked, as in
+    /// "`KEY` in folder `/app`".
+    pub(super) fn explain(&self, what: &str) -> FetchError {
+        let said = self.said();
+        let error = |kind, message: String| FetchError::new(kind, message);
+        if self.is_of_api_key() {
+            return error(
+                FetchErrorKind::Unauthenticated,
+                format!("unauthorized: `{}` does not take this API key; current servers take none{said}", self.host),
+            )
+            .help("log in as a machine identity: `method: machine_identity`");
+        }
+        match self.status {
+            _ if self.is_route_missing() => error(
+                FetchErrorKind::Unsupported,
+                format!("`{}` has no route for {what}{said}", self.host),
+            )
+            .help("check `host`, and update the server if it is an old one"),
+            401 => error(FetchErrorKind::Unauthenticated, format!("unauthorized: the token was refused{said}"))
+                .help("check the credentials under `auth`, and that they are of this server"),
+            403 => self.explain_forbidden(what, &said),
+            404 if self.is_of_project() => error(FetchErrorKind::NotFound, format!("project not found{said}"))
+                .help("copy the id from the project's settings; it is a UUID, not the name or the slug"),
+            404 => error(FetchErrorKind::NotFound, format!("{what} not found{said}")),
+            408 => error(FetchErrorKind::Unavailable, format!("`{}` gave up waiting{said}", self.host)),
+            429 => {
+                let limited = error(
+                    FetchErrorKind::RateLimited,
+                    format!("`{}` asks for a pause: too many requests{said}", self.host),
+                );
+                self.retry_after.map_or_else(|| limited.clone(), |pause| limited.clone().retry_after(pause))
+            }
+            // What the database cannot read as an id ends as a server's fault.
+            500 if self.error == "Find one" => {
+                error(FetchErrorKind::Unsupported, format!("an id that is no UUID was sent for {what}{said}"))
+                    .help("check `project_id` and the ids under `auth`")
+            }
+            500.. => {
+                let failed = error(
+                    FetchErrorKind::Unavailable,
+                    format!("`{}` cannot serve now: status {}{said}", self.host, self.status),
+                );
+                self.retry_after.map_or_else(|| failed.clone(), |pause| failed.clone().retry_after(pause))
+            }
+            status => error(
+                FetchErrorKind::Unsupported,
+                format!("`{}` refused the request for {what} with status {status}{said}", self.host),
+            ),
+        }
+    }
+
+    fn explain_forbidden(&self, what: &str, said: &str) -> FetchError {
+        let forbidden = |message: String| FetchError::new(FetchErrorKind::Forbidden, message);
+        let text = format!("{} {}", self.message, self.error);
+        if self.error == "TokenError" {
+            return FetchError::new(
+                FetchErrorKind::Unauthenticated,
+                format!("unauthorized: the token has expired or is malformed{said}"),
+            )
+            .help("check the credentials under `auth`, and that they are of this server");
+        }
+        if self.error == "ForbiddenReadSecretError" {
+            return FetchError::new(FetchErrorKind::Hidden, format!("the value of {what} is hidden from this identity{said}"))
+                .help("grant `Read Value` on this secret to the identity's role in the project");
+        }
+        if self.error == "ProjectMembershipNotFound" || text.contains("not a member") {
+            return forbidden(format!("the identity has no access to the project{said}"))
+                .help("add the identity to the project, under Access Control, with a role that reads secrets");
+        }
+        if text.contains("IP address") {
+            return forbidden(format!("the server does not accept this machine's IP address{said}"))
+                .help("add the address to the trusted IPs of the identity's login method");
+        }
+        forbidden(format!("no permission for {what}{said}"))
+            .help("grant `Describe Secret` and `Read Value` here to the identity's role in the project")
+    }
+
+    /// Returns the error for a refused login. It is final unless the server could not serve.
+    pub(super) fn explain_login(&self, method: &str) -> FetchError {
+        let said = self.said();
+        let refused = |help: &str| {
+            FetchError::new(
+                FetchErrorKind::Unauthenticated,
+                format!("unauthorized: `{}` refused the login ({method}){said}", self.host),
+            )
+            .help(help)
+        };
+        match self.status {
+            408 | 429 | 500.. => self.explain("the login"),
+            _ if self.is_route_missing() => self.explain(&format!("this login ({method})")),
+            403 if self.error != "TokenError" => self.explain_forbidden("this login", &said),
+            _ if self.message.contains("locked") => {
+                refused("wait until the lockout of the identity ends, then try again once, with the right secret")
+            }
+            _ if self.message.contains("usage limit") => {
+                refused("create a client secret with more uses, or without a limit")
+            }
+            _ if self.message.contains("expired") => refused("create a new client secret or token"),
+            _ => refused("check the credentials under `auth`, and that `host` is the server that they are of"),
+        }
+    }
+}
+
+/// Returns a message as one line of text. A list of validation issues names fields, not values.
+fn text_of(message: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match message {
+        Value::String(text) => text.clone(),
+        Value::Array(issues) => {
+            let text = |issue: &Value| {
+                let path = issue.get("path").and_then(Value::as_array);
+                let path: Vec<&str> = path.into_iter().flatten().filter_map(Value::as_str).collect();
+                let message = issue.get("message").and_then(Value::as_str).unwrap_or("invalid");
+                format!("{}: {message}", path.join("."))
+            };
+            issues.iter().map(text).collect::<Vec<_>>().join(", ")
+        }
+        _ => String::new(),
+    }
+}
+
+fn shown(text: &str) -> String {
+    let line: String =
+        text.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    line.trim().trim_end_matches('.').to_owned()
+}

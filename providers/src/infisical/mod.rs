@@ -1,0 +1,170 @@
+//! Infisical: one list per folder, every answer checked, one login for the process.
+
+mod api;
+mod auth;
+mod check;
+mod config;
+mod error;
+mod place;
+mod plan;
+mod read;
+#[cfg(test)]
+mod tests;
+mod versions;
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+
+use self::api::Api;
+use self::auth::Session;
+use self::plan::{Ask, FolderPlan};
+use self::read::{Folder, Values};
+use crate::contract::{
+    About, Answers, AuthMethod, Backend, Context, Cost, DecodeError, Entry, FetchError, FetchErrorKind,
+    Finding, Lister, Locator, LocatorError, Node, Parts, Provider, SecretValue,
+};
+
+pub use config::{InfisicalAuth, InfisicalConfig, InfisicalMethod};
+
+/// One environment of one project.
+pub struct Infisical {
+    config: InfisicalConfig,
+    api: Api,
+}
+
+impl Backend for Infisical {
+    type Config = InfisicalConfig;
+
+    const KIND: &'static str = "infisical";
+
+    const ABOUT: About = About {
+        title: "Infisical",
+        summary: "a project of Infisical, cloud or self-hosted",
+        parts: Parts { folders: true, fields: false, versions: true },
+        own_env: &[
+            "INFISICAL_TOKEN",
+            "INFISICAL_UNIVERSAL_AUTH_CLIENT_SECRET",
+            "INFISICAL_UNIVERSAL_AUTH_ACCESS_TOKEN",
+            "INFISICAL_ACCESS_TOKEN",
+            "INFISICAL_JWT",
+            "INFISICAL_OIDC_AUTH_JWT",
+            "INFISICAL_LDAP_PASSWORD",
+        ],
+        example: "\
+type: infisical
+project_id: 00000000-0000-0000-0000-000000000000
+environment: dev
+auth:
+  method: machine_identity
+  client_id: ${INFISICAL_CLIENT_ID}
+  client_secret: ${INFISICAL_CLIENT_SECRET}
+",
+        readme: include_str!("README.md"),
+    };
+
+    const AUTH: &'static [AuthMethod] = &[
+        AuthMethod {
+            name: "machine_identity",
+            summary: "a machine identity's Universal Auth; use it wherever you can",
+            needs: InfisicalMethod::MachineIdentity.needs(),
+        },
+        AuthMethod {
+            name: "service_token",
+            summary: "a service token of one project, which Infisical keeps for older set-ups",
+            needs: InfisicalMethod::ServiceToken.needs(),
+        },
+        AuthMethod {
+            name: "api_key",
+            summary: "a user's API key, which only servers from before 2026 take",
+            needs: InfisicalMethod::ApiKey.needs(),
+        },
+    ];
+
+    fn validate(config: &InfisicalConfig, node: &Node) -> Result<(), DecodeError> {
+        config.validate(node)
+    }
+
+    fn accept(config: &InfisicalConfig, locator: &Locator) -> Result<(), LocatorError> {
+        Ask::of(config, locator).map(drop)
+    }
+
+    fn cost(config: &InfisicalConfig, locators: &[Locator], folders: &[String]) -> Cost {
+        let asks = locators.iter().filter_map(|locator| Ask::of(config, locator).ok());
+        let reads: usize = FolderPlan::group(asks).values().map(FolderPlan::requests).sum();
+        let reads = reads + folders.len();
+        match config.method() {
+            _ if reads == 0 => Cost::default(),
+            InfisicalMethod::MachineIdentity => Cost { logins: 1, requests: reads, processes: 0 },
+            // The token's details, which say what it is for.
+            InfisicalMethod::ServiceToken => Cost { logins: 0, requests: reads + 1, processes: 0 },
+            InfisicalMethod::ApiKey => Cost { logins: 0, requests: reads, processes: 0 },
+        }
+    }
+
+    fn open(config: InfisicalConfig, cx: &Context) -> Result<Self, FetchError> {
+        let site = config.site(cx)?;
+        if config.insecure_skip_verify {
+            tracing::warn!(store = cx.store(), host = site.host(), "certificates are not checked");
+        }
+        let session = Session::new(config.login()?);
+        let project = config.project_id.clone().unwrap_or_default();
+        let environment = config.environment.clone().unwrap_or_default();
+        Ok(Self { api: Api::new(site, session, project, environment), config })
+    }
+}
+
+#[async_trait]
+impl Provider for Infisical {
+    async fn fetch(&self, cx: &Context, locators: &[Locator]) -> Answers {
+        let asks = locators.iter().filter_map(|locator| Ask::of(&self.config, locator).ok());
+        let folders = FolderPlan::group(asks);
+        let reads = folders.iter().map(|(path, plan)| {
+            let folder = Folder { api: &self.api, cx, path };
+            async move { (path.as_str(), folder.read(plan).await) }
+        });
+        let values: HashMap<&str, Values> =
+            join_all(reads.collect::<Vec<_>>()).await.into_iter().collect();
+        Answers::lookup(locators, |locator| {
+            let ask = Ask::of(&self.config, locator).map_err(unusable)?;
+            answer(&values, ask)
+        })
+    }
+
+    async fn check(&self, cx: &Context) -> Vec<Finding> {
+        check::check(&self.api, cx, self.config.method().name()).await
+    }
+
+    fn lister(&self) -> Option<&dyn Lister> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Lister for Infisical {
+    async fn list(&self, cx: &Context, folder: &str) -> Result<Vec<Entry>, FetchError> {
+        let folder = folder.trim_end_matches('/');
+        config::check_folder(folder)
+            .map_err(|why| FetchError::new(FetchErrorKind::Unsupported, why).help("correct the folder"))?;
+        Folder { api: &self.api, cx, path: &self.config.folder(folder) }.entries().await
+    }
+}
+
+fn answer(values: &HashMap<&str, Values>, ask: Ask) -> Result<SecretValue, FetchError> {
+    let folder = values.get(ask.folder.as_str());
+    match folder.and_then(|values| values.get(&(ask.name, ask.version))) {
+        // Copied, since two locators may name the same secret.
+        Some(Ok(value)) => Ok(SecretValue::copy_of(value.expose())),
+        Some(Err(error)) => Err(error.clone()),
+        None => Err(FetchError::new(FetchErrorKind::Malformed, "the secret was not asked for")),
+    }
+}
+
+fn unusable(error: LocatorError) -> FetchError {
+    let unsupported = FetchError::new(FetchErrorKind::Unsupported, error.message);
+    match error.help {
+        Some(help) => unsupported.help(help),
+        None => unsupported,
+    }
+}
