@@ -2,11 +2,14 @@
 
 use std::fmt::{self, Write as _};
 
-use dsops::config::{Code, ConfigError, Label, Report, Source, Warning};
+use dsops::config::{self, Code, ConfigError, Label, Report, Source, Warning};
 use dsops::exit;
 use dsops::resolve::{Cause, Failure};
 use dsops_providers::contract::{FetchError, FetchErrorKind, Span};
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode,
+    SourceSpan, SpanContents,
+};
 use serde::Serialize;
 
 /// One thing that went wrong, ready to be shown.
@@ -17,11 +20,45 @@ pub(crate) struct Diagnostic {
     message: String,
     help: Option<String>,
     labels: Vec<Label>,
-    source: Option<NamedSource<String>>,
+    source: Option<Shown>,
+    place: Option<(usize, usize)>,
     variables: Vec<String>,
     severity: miette::Severity,
 }
 
+/// The text of the file as it is shown.
+#[derive(Debug)]
+struct Shown {
+    name: String,
+    text: String,
+    /// Where the first label starts in the text that is shown, and its column in the file: what was
+    /// taken out in front of it must not move the place that is told.
+    first: usize,
+    column: usize,
+}
+
+impl SourceCode for Shown {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let read = self.text.read_span(span, before, after)?;
+        let exact = before == 0 && after == 0 && span.offset() == self.first;
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name.clone(),
+            read.data(),
+            *read.span(),
+            read.line(),
+            if exact { self.column } else { read.column() },
+            read.line_count(),
+        )))
+    }
+}
+
+/// The longest line that is shown, in bytes. A machine wrote what is longer, and nobody would read it.
+const LONGEST_LINE: usize = 400;
 /// How many places one report shows; the rest are counted.
 const MOST_LABELS: usize = 6;
 
@@ -35,6 +72,7 @@ impl Diagnostic {
             help: None,
             labels: Vec::new(),
             source: None,
+            place: None,
             variables: Vec::new(),
             severity: miette::Severity::Error,
         }
@@ -57,10 +95,26 @@ impl Diagnostic {
     }
 
     fn at(mut self, labels: Vec<Label>, source: &Source) -> Self {
-        if !labels.is_empty() {
-            self.labels = labels;
+        if let Some(first) = labels.first() {
+            self.place = Some(place(&source.text, first.span));
             let name = source.path.file_name().map_or_else(|| source.path.clone(), Into::into);
-            self.source = Some(NamedSource::new(name.to_string_lossy(), source.text.to_string()));
+            let redacted = config::redact(&source.text);
+            let shown = redacted.place(first.span);
+            if line_length(&redacted.text, shown.start) > LONGEST_LINE {
+                let (line, column) = place(&source.text, first.span);
+                self.message = format!("{} at {}:{line}:{column}", self.message, name.display());
+                return self;
+            }
+            self.labels = labels
+                .into_iter()
+                .map(|label| Label { span: first_line(&redacted.text, redacted.place(label.span)), ..label })
+                .collect();
+            self.source = Some(Shown {
+                name: name.to_string_lossy().into_owned(),
+                first: self.labels.first().map_or(0, |label| label.span.start),
+                column: self.place.map_or(0, |(_, column)| column.saturating_sub(1)),
+                text: redacted.text,
+            });
         }
         self
     }
@@ -100,7 +154,8 @@ impl Diagnostic {
     pub(crate) fn failure(failure: &Failure, source: &Source) -> Self {
         let mut diagnostic = match &failure.cause {
             Cause::Fetch { store, reference, error } => {
-                let place = reference.as_ref().map_or_else(|| format!("`{store}`"), |text| format!("`{text}`"));
+                let place =
+                    reference.as_ref().map_or_else(|| format!("`{store}`"), |text| format!("`{text}`"));
                 let mut diagnostic = Self::fetch(error);
                 diagnostic.message = format!("{place}: {}", diagnostic.message);
                 diagnostic
@@ -110,8 +165,10 @@ impl Diagnostic {
                 let diagnostic = Self::new(error.kind.code(), exit::TRANSFORM, error.to_string());
                 Self { help: error.help.clone(), ..diagnostic }
             }
-            Cause::Empty => Self::new("dsops::fetch::empty", exit::EMPTY, "the value is empty, and `non_empty` is set")
-                .help("give the secret a value in its store, or take `non_empty` out"),
+            Cause::Empty => {
+                Self::new("dsops::fetch::empty", exit::EMPTY, "the value is empty, and `non_empty` is set")
+                    .help("give the secret a value in its store, or take `non_empty` out")
+            }
         };
         diagnostic.variables = failure.variables.iter().filter(|name| !name.is_empty()).cloned().collect();
         if !diagnostic.labels.is_empty() {
@@ -121,15 +178,25 @@ impl Diagnostic {
         let labels = labels.map(|(span, variable)| Label { span: *span, text: format!("for {variable}") });
         diagnostic.at(labels.take(MOST_LABELS).collect(), source)
     }
+}
 
-    fn place(&self) -> Option<(usize, usize)> {
-        let span = self.labels.first()?.span;
-        let text = self.source.as_ref()?.inner();
-        let before = text.get(..span.start)?;
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Some((line, column))
-    }
+/// Returns the line and column of a place, counted from one, as editors do.
+fn place(text: &str, span: Span) -> (usize, usize) {
+    let before = text.get(..span.start).unwrap_or(text);
+    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+fn line_length(text: &str, offset: usize) -> usize {
+    let (before, after) = text.split_at_checked(offset).unwrap_or((text, ""));
+    before.rsplit('\n').next().map_or(0, str::len) + after.split('\n').next().map_or(0, str::len)
+}
+
+/// A mapping may go on for pages; its first line is enough to find it.
+fn first_line(text: &str, span: Span) -> Span {
+    let rest = text.get(span.start..span.start + span.len).unwrap_or_default();
+    Span { len: rest.find('\n').unwrap_or(span.len), ..span }
 }
 
 /// The message with those of the errors below it, which carry the cause that the system gave.
@@ -190,8 +257,8 @@ impl miette::Diagnostic for Diagnostic {
             return None;
         }
         Some(Box::new(self.labels.iter().map(|Label { span: Span { start, len }, text }| {
-            let text = if text.is_empty() { "here".to_owned() } else { text.clone() };
-            LabeledSpan::new(Some(text), *start, (*len).max(1))
+            let text = (!text.is_empty()).then(|| text.clone());
+            LabeledSpan::new(text, *start, (*len).max(1))
         })))
     }
 }
@@ -228,16 +295,15 @@ struct Json<'a> {
 pub(crate) fn render(diagnostic: &Diagnostic, format: Format, colour: bool, width: usize) -> String {
     match format {
         Format::Json => {
-            let place = diagnostic.place();
             let json = Json {
                 severity: if diagnostic.severity == miette::Severity::Warning { "warning" } else { "error" },
                 code: diagnostic.code,
                 exit: diagnostic.exit,
                 message: &diagnostic.message,
                 help: diagnostic.help.as_deref(),
-                file: diagnostic.source.as_ref().map(NamedSource::name),
-                line: place.map(|(line, _)| line),
-                column: place.map(|(_, column)| column),
+                file: diagnostic.source.as_ref().map(|source| source.name.as_str()),
+                line: diagnostic.place.map(|(line, _)| line),
+                column: diagnostic.place.map(|(_, column)| column),
                 variables: &diagnostic.variables,
             };
             let mut text = serde_json::to_string(&json).unwrap_or_default();
@@ -252,6 +318,7 @@ pub(crate) fn render(diagnostic: &Diagnostic, format: Format, colour: bool, widt
             if handler.render_report(&mut text, diagnostic).is_err() {
                 let _ = writeln!(text, "{}: {diagnostic}", diagnostic.code);
             }
+            text.push('\n');
             text
         }
     }

@@ -16,7 +16,9 @@ use crate::diagnostics::Diagnostic;
 ///
 /// The bytes are exact. A newline is added on a terminal only.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  dsops get --env production DATABASE_URL\n  dsops get infisical/payments/STRIPE_KEY@v3")]
+#[command(
+    after_help = "Examples:\n  dsops get --env production DATABASE_URL\n  dsops get infisical/payments/STRIPE_KEY@v3"
+)]
 pub(crate) struct Get {
     /// A variable of the environment, or without --env a reference such as `store/folder/KEY`
     #[arg(value_name = "NAME", required_unless_present_any = ["var", "key"], conflicts_with_all = ["var", "key"])]
@@ -67,9 +69,13 @@ impl Get {
                     let message = format!("`{}` has no variable `{name}`", environment.name);
                     let help = dsops::suggest::did_you_mean(name, known.clone())
                         .unwrap_or_else(|| format!("it has {}", dsops::suggest::and_ticked(known)));
-                    return Err(Diagnostic::new("dsops::config::unknown_variable", exit::CONFIGURATION, message)
-                        .help(help)
-                        .into());
+                    return Err(Diagnostic::new(
+                        "dsops::config::unknown_variable",
+                        exit::CONFIGURATION,
+                        message,
+                    )
+                    .help(help)
+                    .into());
                 }
                 let plan = Plan::only(config, environment, &session.env, &[name]);
                 Ok((name.clone(), session.planned(config, plan)?))

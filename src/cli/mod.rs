@@ -21,7 +21,13 @@ use output::{Colour, Output};
 
 /// Give programs their secrets: one file names the stores, one command fetches what an environment needs.
 #[derive(Debug, Parser)]
-#[command(name = "dsops", version, disable_version_flag = true, propagate_version = false, max_term_width = 100)]
+#[command(
+    name = "dsops",
+    version,
+    disable_version_flag = true,
+    propagate_version = false,
+    max_term_width = 100
+)]
 #[command(after_help = "Start with `dsops init`. Every command has its own --help.")]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -94,7 +100,11 @@ pub(crate) type Outcome = Result<u8, Stop>;
 pub(crate) fn main() -> u8 {
     let args: Vec<OsString> = std::env::args_os().collect();
     let env: EnvSnapshot = std::env::vars_os().collect();
-    let is_exec = args.iter().skip(1).find(|arg| !arg.to_string_lossy().starts_with('-')).is_some_and(|arg| arg == "exec");
+    let is_exec = args
+        .iter()
+        .skip(1)
+        .find(|arg| !arg.to_string_lossy().starts_with('-'))
+        .is_some_and(|arg| arg == "exec");
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, is_exec),
@@ -119,7 +129,9 @@ pub(crate) fn main() -> u8 {
     };
     // What a command runs owns the codes below; dsops's own failure must not look like one of them.
     match (is_exec, code) {
-        (true, exit::OK | exit::NOT_EXECUTABLE | exit::COMMAND_NOT_FOUND | exit::TIMEOUT) | (false, _) => code,
+        (true, exit::OK | exit::NOT_EXECUTABLE | exit::COMMAND_NOT_FOUND | exit::TIMEOUT) | (false, _) => {
+            code
+        }
         (true, _) => exit::NOT_STARTED,
     }
 }
@@ -153,10 +165,13 @@ fn show(stop: Stop, output: Output) -> u8 {
 /// A panic's message may hold what was being worked on, so only its place is shown.
 fn report_panics(output: Output) {
     std::panic::set_hook(Box::new(move |panic| {
-        let place = panic.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
+        let place = panic
+            .location()
+            .map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
         let message = format!("dsops has a bug{place}");
         output.diagnostic(
-            &Diagnostic::new("dsops::bug", exit::BUG, message).help("report this line, and what you ran, without values"),
+            &Diagnostic::new("dsops::bug", exit::BUG, message)
+                .help("report this line, and what you ran, without values"),
         );
     }));
 }

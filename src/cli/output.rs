@@ -30,8 +30,14 @@ pub(crate) enum Colour {
 }
 
 impl Output {
-    pub(crate) fn new(format: Format, quiet: bool, colour: Colour, env: &dsops_providers::contract::EnvSnapshot) -> Self {
-        let no_colour = env.get("NO_COLOR").is_some_and(|value| !value.is_empty()) || env.get("TERM") == Some("dumb");
+    pub(crate) fn new(
+        format: Format,
+        quiet: bool,
+        colour: Colour,
+        env: &dsops_providers::contract::EnvSnapshot,
+    ) -> Self {
+        let no_colour =
+            env.get("NO_COLOR").is_some_and(|value| !value.is_empty()) || env.get("TERM") == Some("dumb");
         let colour = if colour == Colour::Auto && no_colour { Colour::Never } else { colour };
         let columns = env.get("COLUMNS").and_then(|columns| columns.parse().ok());
         let width = columns.or_else(terminal_width).unwrap_or(100).clamp(40, 160);

@@ -42,12 +42,18 @@ impl Plan {
             .map(|planned| {
                 let import = &planned.import;
                 let absent = if import.optional { "left out" } else { "an error" };
-                vec![format!("{}*", import.prefix), format!("{}/{}", import.store, import.folder), String::new(), absent.to_owned()]
+                vec![
+                    format!("{}*", import.prefix),
+                    format!("{}/{}", import.store, import.folder),
+                    String::new(),
+                    absent.to_owned(),
+                ]
             })
             .collect();
         rows.extend(plan.variables.iter().map(|planned| {
             let variable = &planned.variable;
-            let places: Vec<&str> = planned.candidates.iter().map(|candidate| candidate.reference.as_str()).collect();
+            let places: Vec<&str> =
+                planned.candidates.iter().map(|candidate| candidate.reference.as_str()).collect();
             let source = if places.is_empty() { "literal".to_owned() } else { places.join(", then ") };
             let absent = match (&variable.default, variable.optional, places.is_empty()) {
                 (_, _, true) => "",

@@ -8,7 +8,9 @@ use super::session::Session;
 
 /// Print the JSON Schema of `dsops.yaml`, with which editors complete and check
 #[derive(Args, Debug)]
-#[command(after_help = "Put `# yaml-language-server: $schema=dsops.schema.json` on the first line of dsops.yaml.")]
+#[command(
+    after_help = "Put `# yaml-language-server: $schema=dsops.schema.json` on the first line of dsops.yaml."
+)]
 pub(crate) struct Schema {}
 
 impl Schema {

@@ -55,13 +55,16 @@ impl Session {
         plan: Result<Plan, Vec<dsops::config::ConfigError>>,
     ) -> Result<Plan, Stop> {
         plan.map_err(|errors| {
-            Stop::Reports(errors.iter().map(|error| Diagnostic::config(error, Some(&config.source))).collect())
+            Stop::Reports(
+                errors.iter().map(|error| Diagnostic::config(error, Some(&config.source))).collect(),
+            )
         })
     }
 
     /// Returns what backends work with.
     pub(crate) fn context(&self, config: &Config) -> Context {
-        let base = config.source.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let base =
+            config.source.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Context::builder().env(self.env.clone()).base_dir(base).prompt(Terminal).build()
     }
 

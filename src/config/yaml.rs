@@ -14,6 +14,8 @@ use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 pub const MAX_BYTES: usize = 4 << 20;
 /// How deep a file may be nested.
 const MAX_DEPTH: usize = 64;
+/// How many aliases a file may use.
+const MAX_ALIASES: usize = 1_000;
 
 /// A mistake that keeps the text from being read as a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +39,14 @@ pub fn parse(text: &str) -> Result<Node, Vec<YamlError>> {
             max_depth: MAX_DEPTH,
             max_nodes: 400_000,
             max_events: 1_000_000,
-            max_aliases: 1_000,
+            max_aliases: MAX_ALIASES,
             max_anchors: 1_000,
             flow_nesting_limit: MAX_DEPTH,
         },
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: 100_000,
             max_replay_stack_depth: 16,
-            max_alias_expansions_per_anchor: 1_000,
+            max_alias_expansions_per_anchor: MAX_ALIASES,
         },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
     };
@@ -81,7 +83,11 @@ fn message(error: &serde_saphyr::Error) -> String {
         other => {
             let text = other.to_string();
             let text = text.split_once(" at line").map_or(text.as_str(), |(message, _)| message);
-            text.trim_start_matches("error: ").trim().to_owned()
+            match text.trim_start_matches("error: ").trim() {
+                // Raised by the scanner itself, which has no error of its own for it.
+                "recursion limit exceeded" => too_deep(),
+                text => text.to_owned(),
+            }
         }
     }
 }
@@ -95,6 +101,10 @@ fn position(text: &str, location: &Location) -> Span {
     let rest = rest.split('\n').next().unwrap_or_default();
     let offset: usize = rest.chars().take(column).map(char::len_utf8).sum();
     Span { start: start + offset, len: rest.len().saturating_sub(offset).min(1) }
+}
+
+fn too_deep() -> String {
+    format!("nested or repeated beyond any use: at most {MAX_DEPTH} levels and {MAX_ALIASES} aliases")
 }
 
 fn place(location: &Location) -> Span {
@@ -182,6 +192,17 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 }
 
+/// The reader gives the first byte of a list or mapping; it ends where its last part ends.
+fn whole(span: Span, kind: &NodeKind) -> Span {
+    let last = match kind {
+        NodeKind::List(items) => items.last().map(|item| item.span),
+        NodeKind::Map(entries) => entries.last().map(|(_, node)| node.span),
+        NodeKind::Null | NodeKind::Scalar(_) => None,
+    };
+    let end = last.map_or(0, |last| last.start + last.len);
+    Span { len: end.saturating_sub(span.start).max(span.len), ..span }
+}
+
 struct Reader<'a> {
     text: &'a str,
     repeated: Vec<YamlError>,
@@ -201,7 +222,7 @@ impl Reader<'_> {
             Raw::List(items) => NodeKind::List(items.into_iter().map(|item| self.node(item)).collect()),
             Raw::Map(entries) => NodeKind::Map(self.entries(entries)),
         };
-        Node { span, kind }
+        Node { span: whole(span, &kind), kind }
     }
 
     fn entries(&mut self, raw: Vec<(Spanned<String>, Spanned<Raw>)>) -> Vec<(Key, Node)> {
