@@ -1,8 +1,10 @@
 //! The command line: one tree of commands, one file each.
 
+mod exec;
 mod get;
 mod output;
 mod plan;
+mod render;
 mod schema;
 mod session;
 mod stores;
@@ -56,10 +58,14 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a command with the variables of an environment
+    Exec(exec::Exec),
     /// Show what an environment would fetch, without asking any store
     Plan(plan::Plan),
     /// Print one value
     Get(get::Get),
+    /// Write the variables of an environment as a file
+    Render(render::Render),
     /// Check the file without asking any store
     Validate(validate::Validate),
     /// List the stores of the file, or the types there are
@@ -114,6 +120,8 @@ pub(crate) fn main() -> u8 {
     report_panics(output);
     let session = session::Session { config, env, output };
     let run = || match &cli.command {
+        Command::Exec(command) => command.run(&session),
+        Command::Render(command) => command.run(&session),
         Command::Plan(command) => command.run(&session),
         Command::Get(command) => command.run(&session),
         Command::Validate(command) => command.run(&session),

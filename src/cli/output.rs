@@ -76,6 +76,11 @@ impl Output {
         }
     }
 
+    /// Writes a remark to stderr that `--quiet` does not silence: what was asked for was not done in full.
+    pub(crate) fn warn(self, text: &str) {
+        self.stderr(&format!("dsops: {text}\n"));
+    }
+
     /// Writes a report to stderr.
     pub(crate) fn diagnostic(self, diagnostic: &Diagnostic) {
         let colour = self.colours(io::stderr().is_terminal());

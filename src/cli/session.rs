@@ -79,6 +79,27 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Stops where values are missing. Absences can be allowed, refusals and outages cannot.
+    pub(crate) fn stop_or_warn(
+        &self,
+        config: &Config,
+        resolution: &Resolution,
+        allow_missing: bool,
+    ) -> Result<(), Stop> {
+        let reports = self.reports(config, resolution);
+        let allowed = allow_missing && reports.iter().all(Diagnostic::is_absence);
+        if !reports.is_empty() && !allowed {
+            return Err(Stop::Reports(reports));
+        }
+        for failure in &resolution.failures {
+            let names = failure.variables.join(", ");
+            self.output.warn(&format!("not set, since absent and --allow-missing: {names}"));
+        }
+        Ok(())
+    }
+}
+
 /// Returns the runtime: one thread, since the work is waiting.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Stop> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)

@@ -20,3 +20,4 @@ pub use model::{Config, Environment, Import, Origin, ReferenceAt, Store, StoreCr
 pub use policies::{Policies, Rules};
 pub use redact::{Redacted, redact};
 pub use schema::schema;
+pub use stores::parse_duration;

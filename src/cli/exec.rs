@@ -1,0 +1,188 @@
+//! `dsops exec`: fetch what an environment needs, and become the command.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use dsops::config::{Config, parse_duration};
+use dsops::environment::{ChildEnvironment, Inherit, Options, Precedence, Source};
+use dsops::exec::{self, ExecError, Timeout};
+use dsops::exit;
+use dsops::plan::Plan;
+use dsops::resolve::Resolution;
+use dsops_providers::contract::Context;
+
+use super::plan::plural;
+use super::session::Session;
+use super::{Outcome, Stop};
+use crate::diagnostics::Diagnostic;
+
+/// Run a command with the variables of an environment
+///
+/// The command takes the place of dsops: same process, signals and exit code. It starts with every
+/// value, exact to the byte, or it does not start.
+#[derive(Args, Debug)]
+#[command(after_help = "Example: dsops exec --env production -- ./deploy.sh\n\n\
+    The exit code is the command's own. 125: dsops failed and nothing was started; 126: the command cannot be\n\
+    executed; 127: there is no such command; 124: --timeout passed.")]
+pub(crate) struct Exec {
+    /// The environment
+    #[arg(long, short, env = "DSOPS_ENV", value_name = "NAME")]
+    env: String,
+    /// The command and its arguments
+    #[arg(last = true, value_name = "COMMAND", required_unless_present = "print")]
+    command: Vec<OsString>,
+    /// End the command after this time, with SIGTERM and 5 s later SIGKILL: `90s`, `5m`
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// Start the command in this directory
+    #[arg(long, value_name = "DIR")]
+    working_dir: Option<PathBuf>,
+    /// Inherit nothing but PATH, HOME and the like
+    #[arg(long)]
+    clean: bool,
+    /// Let variables that are set already win over resolved ones
+    #[arg(long)]
+    allow_override: bool,
+    /// Start the command although required values are absent
+    #[arg(long)]
+    allow_missing: bool,
+    /// Let the command inherit the credentials of the stores
+    #[arg(long)]
+    keep_credentials: bool,
+    /// Show the names and sources of the variables, no part of a value, and start nothing
+    #[arg(long)]
+    print: bool,
+    /// Say on stderr how many requests were made
+    #[arg(long)]
+    stats: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).filter(|time| !time.is_zero()).ok_or_else(|| "write a time such as `90s` or `5m`".to_owned())
+}
+
+impl Exec {
+    pub(crate) fn run(&self, session: &Session) -> Outcome {
+        let hardened = exec::harden();
+        let config = session.load()?;
+        let environment = session.environment(&config, &self.env)?;
+        let plan = session.plan(&config, environment)?;
+        self.find_early(session, &plan)?;
+        let cx = session.context(&config);
+        let resolution = session.resolve(&config, &plan, &cx)?;
+        session.stop_or_warn(&config, &resolution, self.allow_missing)?;
+        if self.stats {
+            session.output.remark(&stats(&cx));
+        }
+        let child = self.child(session, &config, &resolution)?;
+        if self.print {
+            session.output.line(&print(session, &child, &resolution))?;
+            return Ok(exit::OK);
+        }
+        drop(resolution);
+        drop(cx);
+        self.start(child, &hardened)
+    }
+
+    /// Finds the command before any store is asked, where nothing fetched can change where it is.
+    fn find_early(&self, session: &Session, plan: &Plan) -> Result<(), Stop> {
+        let sets_path = plan.variables.iter().any(|planned| planned.variable.name == "PATH");
+        let Some(program) = self.command.first().filter(|_| !sets_path && plan.imports.is_empty()) else {
+            return Ok(());
+        };
+        let here = std::env::current_dir()?;
+        let dir = self.working_dir.as_ref().map_or(here.clone(), |dir| here.join(dir));
+        exec::find(program, session.env.get_os("PATH"), &dir).map(drop).map_err(|error| failed(&error))
+    }
+
+    fn child(&self, session: &Session, config: &Config, resolution: &Resolution) -> Result<ChildEnvironment, Stop> {
+        let strip = if self.keep_credentials { BTreeSet::new() } else { credentials(config) };
+        let options = Options {
+            precedence: if self.allow_override { Precedence::Inherited } else { Precedence::Resolved },
+            inherit: if self.clean { Inherit::Clean } else { Inherit::All },
+            strip,
+            keep: BTreeSet::new(),
+            command: &self.command,
+        };
+        let resolved = resolution.values.iter().map(|(name, resolved)| (name.as_str(), resolved.value.as_ref()));
+        ChildEnvironment::build(&session.env, resolved, &options).map_err(|error| {
+            let reports = error.problems().iter().map(|problem| {
+                Diagnostic::new(problem.code(), exit::NOT_STARTED, problem.to_string()).help(problem.advice())
+            });
+            Stop::Reports(reports.collect())
+        })
+    }
+
+    fn start(&self, environment: ChildEnvironment, hardened: &exec::Hardened) -> Outcome {
+        let mut words = self.command.iter().cloned();
+        let command = exec::Command {
+            program: words.next().unwrap_or_default(),
+            args: words.collect(),
+            working_dir: self.working_dir.clone(),
+            environment,
+        };
+        let Some(after) = self.timeout else {
+            let Err(error) = exec::replace(command, hardened);
+            return Err(failed(&error));
+        };
+        exec::supervise(command, hardened, Timeout::new(after)).map_err(|error| failed(&error))?.end_alike()
+    }
+}
+
+/// The variables that open the configured stores: what their options name, and what is their own.
+fn credentials(config: &Config) -> BTreeSet<String> {
+    let stores = config.stores.values();
+    stores
+        .flat_map(|store| {
+            let own = store.descriptor.about.own_env.iter().map(|name| (*name).to_owned());
+            store.credential_env.iter().cloned().chain(own)
+        })
+        .collect()
+}
+
+fn failed(error: &ExecError) -> Stop {
+    let mut message = error.to_string();
+    if let Some(cause) = std::error::Error::source(error) {
+        message = format!("{message}: {cause}");
+    }
+    let diagnostic = Diagnostic::new(error.code(), error.exit_code(), message);
+    match error.advice() {
+        Some(help) => diagnostic.help(help).into(),
+        None => diagnostic.into(),
+    }
+}
+
+fn stats(cx: &Context) -> String {
+    let meter = cx.meter();
+    let (requests, logins, processes) = (meter.requests(), meter.logins(), meter.processes());
+    let mut text = format!("{requests} request{}, {logins} of them login{}", plural(requests), plural(logins));
+    if processes > 0 {
+        text.push_str(&format!(", {processes} outside program{}", plural(processes)));
+    }
+    text
+}
+
+/// Names and sources only: neither a value, nor a part of one, nor its length.
+fn print(session: &Session, child: &ChildEnvironment, resolution: &Resolution) -> String {
+    let resolved = child.variables().filter(|variable| variable.source == Source::Resolved);
+    let mut rows: Vec<Vec<String>> = resolved
+        .map(|variable| {
+            let name = variable.name.to_string_lossy().into_owned();
+            let source = resolution.values.get(&name).map_or_else(String::new, |resolved| resolved.source.clone());
+            let note = if variable.overrides { "replaces an inherited one" } else { "" };
+            vec![name, source, note.to_owned()]
+        })
+        .collect();
+    let kept = resolution.values.keys().filter(|name| {
+        !child.variables().any(|variable| variable.source == Source::Resolved && variable.name == name.as_str())
+    });
+    rows.extend(kept.map(|name| vec![name.clone(), "inherited".to_owned(), "--allow-override".to_owned()]));
+    rows.extend(resolution.absent.iter().map(|name| vec![name.clone(), String::new(), "absent, optional".to_owned()]));
+    rows.extend(child.stripped().iter().map(|name| {
+        vec![name.clone(), "inherited".to_owned(), "taken out: a store's credential".to_owned()]
+    }));
+    session.output.table(&["variable", "source", "note"], rows)
+}
