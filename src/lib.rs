@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod environment;
+pub mod exec;
 pub mod exit;
 pub mod plan;
 pub mod reference;

@@ -1,0 +1,295 @@
+//! The environment of the child: what is inherited, what was resolved, which wins, and whether the kernel takes it.
+
+mod limits;
+mod problem;
+
+use std::collections::btree_map::{BTreeMap, Entry as Slot};
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+
+use dsops_providers::contract::{EnvSnapshot, SecretValue};
+use zeroize::Zeroize;
+
+use limits::Limits;
+pub use problem::{EnvironmentError, EnvironmentProblem};
+
+/// The variables that [`Inherit::Clean`] keeps: what programs need to find others, a home, a
+/// terminal, a language and a place for temporary files. `LC_` and whatever follows is kept as well.
+pub const CLEAN_KEEPS: &[&str] =
+    &["HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
+
+/// Which of two variables of the same name the child gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precedence {
+    /// The resolved one.
+    #[default]
+    Resolved,
+    /// The one that dsops was started with (`--allow-override`).
+    Inherited,
+}
+
+/// What the child inherits beside the resolved variables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Inherit {
+    /// All that dsops was started with, credentials of stores aside.
+    #[default]
+    All,
+    /// Only [`CLEAN_KEEPS`] (`--clean`).
+    Clean,
+}
+
+/// How the environment is put together.
+#[derive(Clone, Debug, Default)]
+pub struct Options<'a> {
+    /// Which of two variables of the same name wins.
+    pub precedence: Precedence,
+    /// What is inherited.
+    pub inherit: Inherit,
+    /// The credentials of the configured stores, which the child does not inherit.
+    pub strip: BTreeSet<String>,
+    /// The credentials that it inherits all the same. A resolved variable of that name does the same.
+    pub keep: BTreeSet<String>,
+    /// The program and its arguments, which share the kernel's limit; empty where nothing is started.
+    pub command: &'a [OsString],
+}
+
+/// Where a variable comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From `dsops.yaml`.
+    Resolved,
+    /// From the environment that dsops was started with.
+    Inherited,
+}
+
+/// One variable of the child, as far as it can be shown: nothing here depends on the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable<'a> {
+    /// The name.
+    pub name: &'a OsStr,
+    /// Where the value comes from.
+    pub source: Source,
+    /// Whether it took the place of one of the same name from the other source.
+    pub overrides: bool,
+}
+
+/// The environment that the child gets, complete and checked.
+///
+/// Its memory is overwritten on drop; `Debug` shows names only.
+pub struct ChildEnvironment {
+    variables: Vec<Held>,
+    stripped: Vec<String>,
+}
+
+struct Held {
+    name: OsString,
+    source: Source,
+    overrides: bool,
+    /// `NAME=VALUE` and the NUL that execve(2) wants.
+    text: Text,
+}
+
+/// Text for execve(2) whose memory is overwritten on drop.
+struct Text(CString);
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        std::mem::take(&mut self.0).into_bytes_with_nul().zeroize();
+    }
+}
+
+impl ChildEnvironment {
+    /// Puts the environment together: inherited variables by name, then resolved ones in their order.
+    ///
+    /// # Errors
+    ///
+    /// All names and values that no environment can hold, and sizes that the kernel would refuse.
+    pub fn build<'a>(
+        inherited: &EnvSnapshot,
+        resolved: impl IntoIterator<Item = (&'a str, &'a SecretValue)>,
+        options: &Options<'_>,
+    ) -> Result<Self, EnvironmentError> {
+        let mut problems = Vec::new();
+        let resolved = distinct(resolved, &mut problems);
+        let named: HashSet<&str> = resolved.iter().map(|(name, _)| *name).collect();
+
+        let mut stripped = Vec::new();
+        let mut kept = BTreeMap::new();
+        for (name, value) in inherited.iter() {
+            match name.to_str() {
+                Some(text) if is_stripped(text, options) && !named.contains(text) => {
+                    stripped.push(text.to_owned());
+                }
+                _ if is_inherited(name, options.inherit) => {
+                    kept.insert(name, value);
+                }
+                _ => {}
+            }
+        }
+        stripped.sort_unstable();
+
+        let variables = merge(kept, resolved, options.precedence, &mut problems);
+        check_sizes(&variables, options.command, &mut problems);
+        if problems.is_empty() {
+            Ok(Self { variables, stripped })
+        } else {
+            Err(EnvironmentError { problems })
+        }
+    }
+
+    /// Returns the entries as execve(2) takes them: `NAME=VALUE`.
+    ///
+    /// They hold the values: hand them to the kernel and to nothing else.
+    #[must_use]
+    pub fn entries(&self) -> Vec<&CStr> {
+        self.variables.iter().map(|held| held.text.0.as_c_str()).collect()
+    }
+
+    /// Returns the variables in the order in which the child gets them, without their values.
+    pub fn variables(&self) -> impl Iterator<Item = Variable<'_>> {
+        self.variables.iter().map(|held| Variable {
+            name: &held.name,
+            source: held.source,
+            overrides: held.overrides,
+        })
+    }
+
+    /// Returns the names of the credentials that the child would have inherited, by name.
+    #[must_use]
+    pub fn stripped(&self) -> &[String] {
+        &self.stripped
+    }
+
+    /// Returns where the child looks for programs.
+    pub(crate) fn path(&self) -> Option<&OsStr> {
+        let held = self.variables.iter().find(|held| held.name == "PATH")?;
+        held.text.0.to_bytes().strip_prefix(b"PATH=").map(OsStr::from_bytes)
+    }
+}
+
+impl fmt::Debug for ChildEnvironment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.variables.iter().map(|held| &held.name)).finish()
+    }
+}
+
+/// Returns the resolved variables once each; two values for one name leave nothing to choose by.
+fn distinct<'a>(
+    resolved: impl IntoIterator<Item = (&'a str, &'a SecretValue)>,
+    problems: &mut Vec<EnvironmentProblem>,
+) -> Vec<(&'a str, &'a SecretValue)> {
+    let mut seen = HashSet::new();
+    let mut once = Vec::new();
+    for (name, value) in resolved {
+        if seen.insert(name) {
+            once.push((name, value));
+        } else {
+            problems.push(EnvironmentProblem::Duplicate { name: name.to_owned() });
+        }
+    }
+    once
+}
+
+fn is_stripped(name: &str, options: &Options<'_>) -> bool {
+    options.strip.contains(name) && !options.keep.contains(name)
+}
+
+fn is_inherited(name: &OsStr, inherit: Inherit) -> bool {
+    match inherit {
+        Inherit::All => true,
+        Inherit::Clean => CLEAN_KEEPS.iter().any(|kept| name == *kept) || name.as_bytes().starts_with(b"LC_"),
+    }
+}
+
+fn merge<'a>(
+    mut inherited: BTreeMap<&'a OsStr, &OsStr>,
+    resolved: Vec<(&'a str, &SecretValue)>,
+    precedence: Precedence,
+    problems: &mut Vec<EnvironmentProblem>,
+) -> Vec<Held> {
+    let mut ours = Vec::with_capacity(resolved.len());
+    let mut overriding = BTreeSet::new();
+    for (name, value) in resolved {
+        let overrides = match (inherited.entry(OsStr::new(name)), precedence) {
+            (Slot::Occupied(_), Precedence::Inherited) => {
+                overriding.insert(OsStr::new(name));
+                continue;
+            }
+            (Slot::Occupied(theirs), Precedence::Resolved) => {
+                theirs.remove();
+                true
+            }
+            (Slot::Vacant(_), _) => false,
+        };
+        match text_of(name, value) {
+            Ok(text) => ours.push(Held { name: name.into(), source: Source::Resolved, overrides, text }),
+            Err(problem) => problems.push(problem),
+        }
+    }
+
+    let mut variables = Vec::with_capacity(inherited.len() + ours.len());
+    for (name, value) in inherited {
+        // The kernel delivered these, so they hold no NUL; the snapshot of a test might.
+        let Some(text) = join(name.as_bytes(), value.as_bytes()) else { continue };
+        let overrides = overriding.contains(name);
+        variables.push(Held { name: name.into(), source: Source::Inherited, overrides, text });
+    }
+    variables.append(&mut ours);
+    variables
+}
+
+fn text_of(name: &str, value: &SecretValue) -> Result<Text, EnvironmentProblem> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err(EnvironmentProblem::InvalidName { name: name.to_owned() });
+    }
+    join(name.as_bytes(), value.expose()).ok_or_else(|| EnvironmentProblem::Nul { name: name.to_owned() })
+}
+
+/// Returns `NAME=VALUE`, or `None` where the value has a NUL.
+fn join(name: &[u8], value: &[u8]) -> Option<Text> {
+    if value.contains(&0) {
+        return None;
+    }
+    // The capacity is exact, so that no growth leaves a copy of the value behind.
+    let mut text = Vec::with_capacity(name.len() + value.len() + 2);
+    text.extend_from_slice(name);
+    text.push(b'=');
+    text.extend_from_slice(value);
+    CString::new(text).ok().map(Text)
+}
+
+fn check_sizes(variables: &[Held], command: &[OsString], problems: &mut Vec<EnvironmentProblem>) {
+    let limits = Limits::of_kernel();
+    let mut total = 0;
+    for (position, argument) in command.iter().enumerate() {
+        let size = argument.len() + 1;
+        total += limits.cost(size);
+        if !limits.takes(size) {
+            problems.push(EnvironmentProblem::ArgumentTooLong { position, limit: limits.string() });
+        }
+    }
+    for held in variables {
+        let size = size_of(held);
+        total += limits.cost(size);
+        if !limits.takes(size) {
+            let name = held.name.to_string_lossy().into_owned();
+            problems.push(EnvironmentProblem::TooLong { name, limit: limits.string() });
+        }
+    }
+    if total > limits.total() {
+        let largest = variables.iter().max_by_key(|held| (held.source == Source::Resolved, size_of(held)));
+        problems.push(EnvironmentProblem::TooMuch {
+            largest: largest.map(|held| held.name.to_string_lossy().into_owned()).unwrap_or_default(),
+            limit: limits.total(),
+        });
+    }
+}
+
+fn size_of(held: &Held) -> usize {
+    held.text.0.to_bytes_with_nul().len()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,32 @@
+//! From an environment to a running command: find it, and become it or watch over it.
+
+mod error;
+mod find;
+mod harden;
+mod launch;
+mod replace;
+mod signals;
+mod supervise;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::environment::ChildEnvironment;
+
+pub use error::{ExecError, ExecErrorKind};
+pub use find::find;
+pub use harden::{Hardened, harden};
+pub use replace::replace;
+pub use supervise::{Ended, Timeout, supervise};
+
+/// What to start, and in which environment.
+pub struct Command {
+    /// The program as it was given; it is the child's `argv[0]`.
+    pub program: OsString,
+    /// The arguments after the program.
+    pub args: Vec<OsString>,
+    /// The directory that the child starts in, where it is not the current one.
+    pub working_dir: Option<PathBuf>,
+    /// All that the child gets as its environment.
+    pub environment: ChildEnvironment,
+}
