@@ -1,58 +1,49 @@
-//! placeholder
-use dsops_providers::contract::{Node, Span};
-/// Chain.
-#[derive(Clone, Debug, Default)]
-pub struct Chain(Vec<String>);
-/// Mistake.
-pub struct ParseError {
-    /// m
-    pub message: String,
-    /// h
-    pub help: Option<String>,
-    /// s
-    pub span: Span,
-}
-impl Chain {
-    /// from node
-    pub fn from_node(_: &Node, _: &dyn Fn(&str) -> Option<Chain>) -> Result<Self, Vec<ParseError>> {
-        Ok(Self::default())
-    }
-}
-/// k
-#[derive(Clone, Copy, Debug)]
-pub enum TransformErrorKind {
-    /// d
-    Decode,
-}
-impl TransformErrorKind {
-    /// c
-    pub fn code(self) -> &'static str {
-        "x"
-    }
-}
-/// e
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("x")]
-pub struct TransformError {
-    /// k
-    pub kind: TransformErrorKind,
-    /// h
-    pub help: Option<String>,
-}
-impl Chain {
-    /// n
-    pub fn names(&self) -> Vec<&'static str> {
-        vec![]
-    }
-    /// e
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-    /// a
-    pub fn apply(
-        &self,
-        v: dsops_providers::contract::SecretValue,
-    ) -> Result<dsops_providers::contract::SecretValue, TransformError> {
-        Ok(v)
-    }
-}
+//! Transforms: what happens to a value between its store and its variable.
+//!
+//! A chain is a list of steps, or one string:
+//!
+//! ```text
+//! chain     = step *( separator step )
+//! separator = "," / "|"                       ; white space around it is layout
+//! step      = name [ ":" arguments ]          ; or the name of a chain of the file
+//! arguments = path                            ; json_extract, yaml_extract
+//!           / text                            ; join
+//!           / text ":" text                   ; replace
+//!           / pattern ":" text                ; regex_replace
+//!           / quoted / rest-of-chain          ; template
+//! text      = quoted / bare
+//! ```
+//!
+//! Quoted text stands in `"…"`. In it, and in bare text, `\n`, `\t` and `\r` mean what they do elsewhere, and `\\`, `\"`,
+//! `\:`, `\,` and `\|` the character itself; any other escape is an error. In a pattern, backslashes are the regular
+//! expression's own, and only `\"` inside quotes is the chain's.
+//!
+//! Bare text ends at the next step, that is: at a separator before a word that is followed by a colon, another separator
+//! or the end. So `join:,` joins with a comma, `join:,,trim` joins with a comma and trims, `replace:a,:b` replaces a comma
+//! too, and `replace:a,b:c` is an error that asks for quotes instead of a guess. White space at its end is dropped. The
+//! first bare text of two ends at the first colon. A bare template is everything that is left.
+//!
+//! No error of applying a chain holds any part of the value.
+
+mod base64;
+pub(crate) mod buffer;
+mod catalogue;
+mod chain;
+mod error;
+pub(crate) mod jinja;
+mod join;
+mod json;
+mod nodes;
+mod parse;
+mod path;
+mod pattern;
+mod quote;
+mod template;
+#[cfg(test)]
+mod tests;
+mod text;
+mod yaml;
+
+pub use catalogue::transforms;
+pub use chain::{Chain, ReadYaml};
+pub use error::{ParseError, TransformError, TransformErrorKind};
