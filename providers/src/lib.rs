@@ -4,6 +4,7 @@
 
 pub mod contract;
 pub mod http;
+pub mod process;
 
 /// Declares the backends: one module and one [`contract::Descriptor`] each, in this order.
 macro_rules! backends {
@@ -19,6 +20,9 @@ macro_rules! backends {
 
 backends! {
     infisical::Infisical,
+    literal::Literals,
+    env::Env,
+    exec::Exec,
 }
 
 /// Returns the backend that a `type:` means.
