@@ -408,7 +408,7 @@ impl Plan {
                         .skip(1)
                         .map(|candidate| candidate.reference.as_str())
                         .collect(),
-                    transform: planned.variable.transform.names(),
+                    transform: planned.variable.transform.names().collect(),
                     optional: planned.variable.optional,
                     has_default: planned.variable.default.is_some(),
                 })

@@ -20,6 +20,8 @@ macro_rules! backends {
 
 backends! {
     infisical::Infisical,
+    #[cfg(feature = "local")]
+    local::LocalStore,
     literal::Literals,
     env::Env,
     exec::Exec,

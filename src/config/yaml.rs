@@ -60,6 +60,16 @@ pub fn parse(text: &str) -> Result<Node, Vec<YamlError>> {
     if reader.repeated.is_empty() { Ok(node) } else { Err(reader.repeated) }
 }
 
+/// Reads a document that is a value and not a file of ours: of a mistake only the byte is told, since
+/// the reader's messages may quote what they read.
+///
+/// # Errors
+///
+/// The first byte at fault.
+pub fn parse_value(text: &str) -> Result<Node, usize> {
+    parse(text).map_err(|errors| errors.first().map_or(0, |error| error.span.start))
+}
+
 fn syntax_error(text: &str, error: &serde_saphyr::Error) -> YamlError {
     let error = error.without_snippet();
     let span =

@@ -163,7 +163,7 @@ fn finish(planned: &PlannedVariable, resolved: Resolved) -> Result<Resolved, Cau
         resolved.value
     } else {
         let copy = SecretValue::copy_of(resolved.value.expose());
-        Arc::new(variable.transform.apply(copy).map_err(Cause::Transform)?)
+        Arc::new(variable.transform.apply(copy, crate::config::yaml::parse_value).map_err(Cause::Transform)?)
     };
     if variable.non_empty && value.is_empty() {
         return Err(Cause::Empty);
