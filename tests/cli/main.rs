@@ -1,0 +1,10 @@
+//! The program as a user runs it: one module per command, all on the real binary.
+
+// `cfg(test)` tells clippy that the helpers below are test code as well, where a failed expectation may panic.
+#[cfg(test)]
+mod builder;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(test)]
+mod version;

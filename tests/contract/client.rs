@@ -1,0 +1,1 @@
+//! A web client that sends exactly the bytes it is told to.

@@ -1,0 +1,395 @@
+//! Runs the real binary the way a user does, in a directory and with an environment of its own.
+//!
+//! ```ignore
+//! Dsops::new()
+//!     .config("version: 1\nenvs: {dev: {A: {literal: one}}}")
+//!     .args(["exec", "--env", "dev", "--", "printenv", "A"])
+//!     .run()
+//!     .code(0)
+//!     .stdout("one\n");
+//! ```
+//!
+//! Nothing of the developer's machine gets in: the environment holds `PATH`, `HOME` and `COLUMNS` alone, `HOME` is
+//! an empty directory, the working directory is another one, and standard input is closed.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// A run that takes longer than this is killed and fails its test.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A run of the program that is being prepared.
+#[must_use = "nothing runs before `run` or `start`"]
+pub(crate) struct Dsops {
+    binary: PathBuf,
+    root: TempDir,
+    args: Vec<OsString>,
+    env: Vec<(OsString, Option<OsString>)>,
+    stdin: Option<Vec<u8>>,
+    directory: PathBuf,
+}
+
+impl Dsops {
+    /// Prepares a run in a fresh directory with `work/` to run in and `home/` as the home directory.
+    pub(crate) fn new() -> Self {
+        let root = tempfile::Builder::new().prefix("dsops-test-").tempdir().expect("a temporary directory");
+        let directory = root.path().join("work");
+        fs::create_dir(&directory).expect("the working directory");
+        fs::create_dir(root.path().join("home")).expect("the home directory");
+        let binary = PathBuf::from(env!("CARGO_BIN_EXE_dsops"));
+        Self { binary, root, args: Vec::new(), env: Vec::new(), stdin: None, directory }
+    }
+
+    /// Runs another program in place of dsops: how this builder itself is tested.
+    pub(crate) fn instead(mut self, binary: impl Into<PathBuf>) -> Self {
+        self.binary = binary.into();
+        self
+    }
+
+    /// Writes `work/dsops.yaml`.
+    pub(crate) fn config(self, yaml: impl AsRef<[u8]>) -> Self {
+        self.file("dsops.yaml", yaml)
+    }
+
+    /// Writes a file, by its path from `work/`; directories on the way are made, `../home/…` is allowed.
+    pub(crate) fn file(self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Self {
+        let path = self.root.path().join("work").join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).expect("directories for the file");
+        }
+        fs::write(path, content).expect("a writable file");
+        self
+    }
+
+    /// Writes an executable file, by its path from `work/`.
+    pub(crate) fn program(self, path: impl AsRef<Path>, script: impl AsRef<[u8]>) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let full = self.path(path.as_ref());
+        let this = self.file(path, script);
+        fs::set_permissions(full, fs::Permissions::from_mode(0o755)).expect("permission to set permissions");
+        this
+    }
+
+    /// Sets an environment variable.
+    pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((name.as_ref().into(), Some(value.as_ref().into())));
+        self
+    }
+
+    /// Takes an environment variable away, also one of the three that are always there.
+    pub(crate) fn without_env(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.env.push((name.as_ref().into(), None));
+        self
+    }
+
+    /// Appends arguments.
+    pub(crate) fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().into()));
+        self
+    }
+
+    /// Gives standard input; without it the program reads end of file at once.
+    pub(crate) fn stdin(mut self, content: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Some(content.into());
+        self
+    }
+
+    /// Runs in a directory below `work/`, which is made.
+    pub(crate) fn directory(mut self, path: impl AsRef<Path>) -> Self {
+        self.directory = self.path(path);
+        fs::create_dir_all(&self.directory).expect("the working directory");
+        self
+    }
+
+    /// Returns a path below `work/`, for arguments and for files that the run will write.
+    pub(crate) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.root.path().join("work").join(path)
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn run(self) -> Output {
+        self.start().wait()
+    }
+
+    /// Starts the program, for tests that send it signals or look at it while it runs.
+    pub(crate) fn start(self) -> Running {
+        let shown = format!("dsops {}", self.args.iter().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" "));
+        let mut command = Command::new(&self.binary);
+        command.args(&self.args).current_dir(&self.directory).env_clear();
+        #[expect(clippy::disallowed_methods, reason = "the programs that tests run are found where the user's are")]
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", self.root.path().join("home")).env("COLUMNS", "100");
+        for (name, value) in &self.env {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        // A group of its own lets a timeout end whatever the program started, too.
+        command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child = command.spawn().expect("the program starts");
+        if let (Some(content), Some(mut stdin)) = (self.stdin, child.stdin.take()) {
+            std::thread::spawn(move || {
+                // A program that ends without reading everything is no failure of the test.
+                let _ = stdin.write_all(&content);
+            });
+        }
+        let stdout = Captured::of(child.stdout.take().expect("a pipe"));
+        let stderr = Captured::of(child.stderr.take().expect("a pipe"));
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+        Running { root: Some(self.root), shown, pid, ended: wait_for(child), stdout, stderr, deadline: Instant::now() + LIMIT }
+    }
+}
+
+fn wait_for(mut child: Child) -> Receiver<ExitStatus> {
+    let (sender, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        if let Ok(status) = child.wait() {
+            let _ = sender.send(status);
+        }
+    });
+    ended
+}
+
+/// What a pipe has brought so far, and whether it is at its end.
+#[derive(Clone)]
+struct Captured(Arc<(Mutex<(Vec<u8>, bool)>, Condvar)>);
+
+impl Captured {
+    fn of(mut pipe: impl Read + Send + 'static) -> Self {
+        let this = Self(Arc::default());
+        let inner = this.clone();
+        std::thread::spawn(move || {
+            let mut chunk = [0; 8192];
+            loop {
+                let read = pipe.read(&mut chunk).unwrap_or(0);
+                let (content, more) = &*inner.0;
+                let mut content = content.lock().expect("no reader panics");
+                content.0.extend_from_slice(&chunk[..read]);
+                content.1 = read == 0;
+                more.notify_all();
+                if read == 0 {
+                    return;
+                }
+            }
+        });
+        this
+    }
+
+    /// Waits until `done` holds for the bytes and the end-of-file mark; false when the deadline comes first.
+    fn wait(&self, deadline: Instant, done: impl Fn(&[u8], bool) -> bool) -> bool {
+        let (content, more) = &*self.0;
+        let content = content.lock().expect("no reader panics");
+        let left = deadline.saturating_duration_since(Instant::now());
+        let (content, _) =
+            more.wait_timeout_while(content, left, |(bytes, end)| !done(bytes, *end) && !*end).expect("no panics");
+        done(&content.0, content.1)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.0.0.lock().expect("no reader panics").0.clone()
+    }
+}
+
+/// A run that has started. Dropping it kills it.
+pub(crate) struct Running {
+    root: Option<TempDir>,
+    shown: String,
+    pid: Pid,
+    ended: Receiver<ExitStatus>,
+    stdout: Captured,
+    stderr: Captured,
+    deadline: Instant,
+}
+
+impl Running {
+    /// Returns the process id, which stays the same when the program becomes the command.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Sends a signal to the process alone.
+    pub(crate) fn signal(&self, signal: Signal) -> &Self {
+        kill(self.pid, signal).expect("a running process");
+        self
+    }
+
+    /// Waits until standard output holds `text`.
+    pub(crate) fn until_stdout(&self, text: &str) -> &Self {
+        let found = self.stdout.wait(self.deadline, |bytes, _| contains(bytes, text.as_bytes()));
+        assert!(found, "`{}` never wrote {text:?}\n{}", self.shown, self.so_far());
+        self
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(mut self) -> Output {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let status = match self.ended.recv_timeout(left) {
+            Ok(status) => status,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                panic!("`{}` did not end within {LIMIT:?}\n{}", self.shown, self.so_far())
+            }
+        };
+        // A process left behind keeps the pipes open; that is a leak, and the same deadline finds it.
+        let closed = self.stdout.wait(self.deadline, |_, end| end) && self.stderr.wait(self.deadline, |_, end| end);
+        assert!(closed, "`{}` ended but something it started still holds its output\n{}", self.shown, self.so_far());
+        let (stdout, stderr) = (self.stdout.bytes(), self.stderr.bytes());
+        let root = self.root.take().expect("a run ends once");
+        Output { root, shown: std::mem::take(&mut self.shown), status, stdout, stderr }
+    }
+
+    fn so_far(&self) -> String {
+        format!("--- stdout\n{}\n--- stderr\n{}", lossy(&self.stdout.bytes()), lossy(&self.stderr.bytes()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The group is gone in the ordinary case, which is an error here and none for the test.
+        let _ = killpg(self.pid, Signal::SIGKILL);
+    }
+}
+
+/// How a run ended. The checks return it, so that they chain.
+#[must_use = "check how the run ended"]
+pub(crate) struct Output {
+    root: TempDir,
+    shown: String,
+    status: ExitStatus,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Checks the exit code; an end by a signal counts as `128 + signal`, as a shell shows it.
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Self {
+        let actual = self.status.code().or_else(|| self.status.signal().map(|signal| 128 + signal));
+        assert_eq!(actual, Some(code), "exit code of {self}");
+        self
+    }
+
+    /// Checks that the process ended by this signal, and not merely with the code that a shell would show for it.
+    #[track_caller]
+    pub(crate) fn killed_by(self, signal: Signal) -> Self {
+        assert_eq!(self.status.signal(), Some(signal as i32), "end of {self}");
+        self
+    }
+
+    /// Checks standard output to the byte.
+    #[track_caller]
+    pub(crate) fn stdout(self, expected: impl AsRef<[u8]>) -> Self {
+        let expected = expected.as_ref();
+        assert!(self.stdout == expected, "expected on stdout: {:?}\n{self}", lossy(expected));
+        self
+    }
+
+    /// Checks that nothing was written to standard output.
+    #[track_caller]
+    pub(crate) fn stdout_empty(self) -> Self {
+        self.stdout("")
+    }
+
+    /// Checks that nothing was written to standard error.
+    #[track_caller]
+    pub(crate) fn stderr_empty(self) -> Self {
+        assert!(self.stderr.is_empty(), "expected nothing on stderr\n{self}");
+        self
+    }
+
+    /// Checks that standard output holds `text`.
+    #[track_caller]
+    pub(crate) fn stdout_has(self, text: &str) -> Self {
+        assert!(contains(&self.stdout, text.as_bytes()), "expected on stdout: {text:?}\n{self}");
+        self
+    }
+
+    /// Checks that standard error holds `text`.
+    #[track_caller]
+    pub(crate) fn stderr_has(self, text: &str) -> Self {
+        assert!(contains(&self.stderr, text.as_bytes()), "expected on stderr: {text:?}\n{self}");
+        self
+    }
+
+    /// Checks that standard error does not hold `text`.
+    #[track_caller]
+    pub(crate) fn stderr_lacks(self, text: &str) -> Self {
+        assert!(!contains(&self.stderr, text.as_bytes()), "not expected on stderr: {text:?}\n{self}");
+        self
+    }
+
+    /// Checks that neither stream holds `value`.
+    #[track_caller]
+    pub(crate) fn never_shows(self, value: &str) -> Self {
+        let shown = contains(&self.stdout, value.as_bytes()) || contains(&self.stderr, value.as_bytes());
+        assert!(!shown, "{value:?} was shown\n{self}");
+        self
+    }
+
+    /// Returns standard output as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{self}"))
+    }
+
+    /// Returns each line of standard error as JSON.
+    #[track_caller]
+    pub(crate) fn stderr_json(&self) -> Vec<serde_json::Value> {
+        let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line:?}: {error}\n{self}"));
+        lossy(&self.stderr).lines().map(parse).collect()
+    }
+
+    /// Returns the bytes of standard output.
+    pub(crate) fn stdout_bytes(&self) -> &[u8] {
+        &self.stdout
+    }
+
+    /// Returns the bytes of standard error.
+    pub(crate) fn stderr_bytes(&self) -> &[u8] {
+        &self.stderr
+    }
+
+    /// Returns a path below `work/`.
+    pub(crate) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.root.path().join("work").join(path)
+    }
+
+    /// Returns the directory that holds `work/` and `home/`: everything that the run could have written to.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Reads a file that the run wrote, by its path from `work/`.
+    #[track_caller]
+    pub(crate) fn read(&self, path: impl AsRef<Path>) -> Vec<u8> {
+        let full = self.path(path);
+        fs::read(&full).unwrap_or_else(|error| panic!("{}: {error}\n{self}", full.display()))
+    }
+}
+
+impl std::fmt::Display for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "`{}` ended with {}", self.shown, self.status)?;
+        write!(f, "--- stdout\n{}\n--- stderr\n{}", lossy(&self.stdout), lossy(&self.stderr))
+    }
+}
+
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    text.is_empty() || bytes.windows(text.len()).any(|window| window == text)
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
