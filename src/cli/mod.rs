@@ -78,8 +78,6 @@ enum Command {
 pub(crate) enum Stop {
     /// These reports are to be shown; the first decides the exit code.
     Reports(Vec<Diagnostic>),
-    /// All is said; only the code is left.
-    Code(u8),
     /// Stdout cannot be written to.
     Output(std::io::Error),
 }
@@ -127,7 +125,7 @@ pub(crate) fn main() -> u8 {
     };
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
     let code = match outcome {
-        Ok(Ok(code) | Err(Stop::Code(code))) => return code,
+        Ok(Ok(code)) => return code,
         Ok(Err(stop)) => show(stop, output),
         Err(_) => exit::BUG,
     };
@@ -151,7 +149,6 @@ fn usage(error: &clap::Error, is_exec: bool) -> u8 {
 
 fn show(stop: Stop, output: Output) -> u8 {
     match stop {
-        Stop::Code(code) => code,
         // Whoever read our output has seen enough.
         Stop::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
         Stop::Output(error) => {

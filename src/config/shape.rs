@@ -109,6 +109,7 @@ impl JsonSchema for EnvironmentShape {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Variable")]
+#[expect(dead_code, reason = "some keys are decoded to check them, and read from their nodes")]
 pub(super) struct VariableShape {
     /// The place of the value.
     pub(super) from: Option<FromShape>,

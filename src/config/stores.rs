@@ -14,7 +14,7 @@ use crate::reference::{StoreName, parse_name};
 use crate::suggest::{and_ticked, did_you_mean};
 
 /// How long a store may take where the file does not say.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The options that the engine reads itself.
 pub(super) const COMMON: &[&str] = &["type", "timeout", "timeout_ms"];
 
