@@ -18,7 +18,8 @@ fn the_real_binary_runs() {
 
 #[test]
 fn nothing_of_the_developers_environment_gets_in() {
-    let output = shell("env | cut -d= -f1 | sort | grep -v -e ^_$ -e ^PWD$ -e ^OLDPWD$ -e ^SHLVL$").run().code(0);
+    let output =
+        shell("env | cut -d= -f1 | sort | grep -v -e ^_$ -e ^PWD$ -e ^OLDPWD$ -e ^SHLVL$").run().code(0);
     let _ = output.stdout("COLUMNS\nHOME\nPATH\n").stderr_empty();
 }
 
@@ -34,14 +35,16 @@ fn home_is_an_empty_directory_beside_the_working_directory() {
 
 #[test]
 fn files_are_there_before_the_run_and_can_be_read_after_it() {
-    let output = shell("cp a/b.txt c.txt; cat dsops.yaml").config("version: 1\n").file("a/b.txt", b"\xff\0").run();
+    let output =
+        shell("cp a/b.txt c.txt; cat dsops.yaml").config("version: 1\n").file("a/b.txt", b"\xff\0").run();
     let output = output.code(0).stdout("version: 1\n");
     assert_eq!(output.read("c.txt"), b"\xff\0");
 }
 
 #[test]
 fn a_program_is_executable() {
-    let _ = shell("./bin/hello").program("bin/hello", "#!/bin/sh\necho hello\n").run().code(0).stdout("hello\n");
+    let _ =
+        shell("./bin/hello").program("bin/hello", "#!/bin/sh\necho hello\n").run().code(0).stdout("hello\n");
 }
 
 #[test]

@@ -15,7 +15,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tempfile::TempDir;
+
+use super::output::{Output, contains, lossy};
 
 /// A run that takes longer than this is killed and fails its test.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -124,10 +126,14 @@ impl Dsops {
 
     /// Starts the program, for tests that send it signals or look at it while it runs.
     pub(crate) fn start(self) -> Running {
-        let shown = format!("dsops {}", self.args.iter().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" "));
+        let shown =
+            format!("dsops {}", self.args.iter().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" "));
         let mut command = Command::new(&self.binary);
         command.args(&self.args).current_dir(&self.directory).env_clear();
-        #[expect(clippy::disallowed_methods, reason = "the programs that tests run are found where the user's are")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the programs that tests run are found where the user's are"
+        )]
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.root.path().join("home")).env("COLUMNS", "100");
         for (name, value) in &self.env {
@@ -149,7 +155,15 @@ impl Dsops {
         let stdout = Captured::of(child.stdout.take().expect("a pipe"));
         let stderr = Captured::of(child.stderr.take().expect("a pipe"));
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
-        Running { root: Some(self.root), shown, pid, ended: wait_for(child), stdout, stderr, deadline: Instant::now() + LIMIT }
+        Running {
+            root: Some(self.root),
+            shown,
+            pid,
+            ended: wait_for(child),
+            stdout,
+            stderr,
+            deadline: Instant::now() + LIMIT,
+        }
     }
 }
 
@@ -193,8 +207,9 @@ impl Captured {
         let (content, more) = &*self.0;
         let content = content.lock().expect("no reader panics");
         let left = deadline.saturating_duration_since(Instant::now());
-        let (content, _) =
-            more.wait_timeout_while(content, left, |(bytes, end)| !done(bytes, *end) && !*end).expect("no panics");
+        let (content, _) = more
+            .wait_timeout_while(content, left, |(bytes, end)| !done(bytes, *end) && !*end)
+            .expect("no panics");
         done(&content.0, content.1)
     }
 
@@ -243,8 +258,14 @@ impl Running {
             }
         };
         // A process left behind keeps the pipes open; that is a leak, and the same deadline finds it.
-        let closed = self.stdout.wait(self.deadline, |_, end| end) && self.stderr.wait(self.deadline, |_, end| end);
-        assert!(closed, "`{}` ended but something it started still holds its output\n{}", self.shown, self.so_far());
+        let closed =
+            self.stdout.wait(self.deadline, |_, end| end) && self.stderr.wait(self.deadline, |_, end| end);
+        assert!(
+            closed,
+            "`{}` ended but something it started still holds its output\n{}",
+            self.shown,
+            self.so_far()
+        );
         let (stdout, stderr) = (self.stdout.bytes(), self.stderr.bytes());
         let root = self.root.take().expect("a run ends once");
         Output { root, shown: std::mem::take(&mut self.shown), status, stdout, stderr }
@@ -260,136 +281,4 @@ impl Drop for Running {
         // The group is gone in the ordinary case, which is an error here and none for the test.
         let _ = killpg(self.pid, Signal::SIGKILL);
     }
-}
-
-/// How a run ended. The checks return it, so that they chain.
-#[must_use = "check how the run ended"]
-pub(crate) struct Output {
-    root: TempDir,
-    shown: String,
-    status: ExitStatus,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-}
-
-impl Output {
-    /// Checks the exit code; an end by a signal counts as `128 + signal`, as a shell shows it.
-    #[track_caller]
-    pub(crate) fn code(self, code: i32) -> Self {
-        let actual = self.status.code().or_else(|| self.status.signal().map(|signal| 128 + signal));
-        assert_eq!(actual, Some(code), "exit code of {self}");
-        self
-    }
-
-    /// Checks that the process ended by this signal, and not merely with the code that a shell would show for it.
-    #[track_caller]
-    pub(crate) fn killed_by(self, signal: Signal) -> Self {
-        assert_eq!(self.status.signal(), Some(signal as i32), "end of {self}");
-        self
-    }
-
-    /// Checks standard output to the byte.
-    #[track_caller]
-    pub(crate) fn stdout(self, expected: impl AsRef<[u8]>) -> Self {
-        let expected = expected.as_ref();
-        assert!(self.stdout == expected, "expected on stdout: {:?}\n{self}", lossy(expected));
-        self
-    }
-
-    /// Checks that nothing was written to standard output.
-    #[track_caller]
-    pub(crate) fn stdout_empty(self) -> Self {
-        self.stdout("")
-    }
-
-    /// Checks that nothing was written to standard error.
-    #[track_caller]
-    pub(crate) fn stderr_empty(self) -> Self {
-        assert!(self.stderr.is_empty(), "expected nothing on stderr\n{self}");
-        self
-    }
-
-    /// Checks that standard output holds `text`.
-    #[track_caller]
-    pub(crate) fn stdout_has(self, text: &str) -> Self {
-        assert!(contains(&self.stdout, text.as_bytes()), "expected on stdout: {text:?}\n{self}");
-        self
-    }
-
-    /// Checks that standard error holds `text`.
-    #[track_caller]
-    pub(crate) fn stderr_has(self, text: &str) -> Self {
-        assert!(contains(&self.stderr, text.as_bytes()), "expected on stderr: {text:?}\n{self}");
-        self
-    }
-
-    /// Checks that standard error does not hold `text`.
-    #[track_caller]
-    pub(crate) fn stderr_lacks(self, text: &str) -> Self {
-        assert!(!contains(&self.stderr, text.as_bytes()), "not expected on stderr: {text:?}\n{self}");
-        self
-    }
-
-    /// Checks that neither stream holds `value`.
-    #[track_caller]
-    pub(crate) fn never_shows(self, value: &str) -> Self {
-        let shown = contains(&self.stdout, value.as_bytes()) || contains(&self.stderr, value.as_bytes());
-        assert!(!shown, "{value:?} was shown\n{self}");
-        self
-    }
-
-    /// Returns standard output as JSON.
-    #[track_caller]
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{self}"))
-    }
-
-    /// Returns each line of standard error as JSON.
-    #[track_caller]
-    pub(crate) fn stderr_json(&self) -> Vec<serde_json::Value> {
-        let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line:?}: {error}\n{self}"));
-        lossy(&self.stderr).lines().map(parse).collect()
-    }
-
-    /// Returns the bytes of standard output.
-    pub(crate) fn stdout_bytes(&self) -> &[u8] {
-        &self.stdout
-    }
-
-    /// Returns the bytes of standard error.
-    pub(crate) fn stderr_bytes(&self) -> &[u8] {
-        &self.stderr
-    }
-
-    /// Returns a path below `work/`.
-    pub(crate) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
-        self.root.path().join("work").join(path)
-    }
-
-    /// Returns the directory that holds `work/` and `home/`: everything that the run could have written to.
-    pub(crate) fn root(&self) -> &Path {
-        self.root.path()
-    }
-
-    /// Reads a file that the run wrote, by its path from `work/`.
-    #[track_caller]
-    pub(crate) fn read(&self, path: impl AsRef<Path>) -> Vec<u8> {
-        let full = self.path(path);
-        fs::read(&full).unwrap_or_else(|error| panic!("{}: {error}\n{self}", full.display()))
-    }
-}
-
-impl std::fmt::Display for Output {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "`{}` ended with {}", self.shown, self.status)?;
-        write!(f, "--- stdout\n{}\n--- stderr\n{}", lossy(&self.stdout), lossy(&self.stderr))
-    }
-}
-
-fn contains(bytes: &[u8], text: &[u8]) -> bool {
-    text.is_empty() || bytes.windows(text.len()).any(|window| window == text)
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }

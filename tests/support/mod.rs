@@ -4,6 +4,8 @@
 pub(crate) mod dsops;
 pub(crate) mod infisical;
 pub(crate) mod loopback;
+pub(crate) mod output;
 pub(crate) mod tls;
 
-pub(crate) use dsops::{Dsops, Output, Running};
+pub(crate) use dsops::{Dsops, Running};
+pub(crate) use output::Output;

@@ -72,7 +72,8 @@ pub(super) fn required(fields: &[&str]) -> Box<Answer> {
 
 /// Makes the refusal of a value that is none of those allowed.
 pub(super) fn not_among(field: &str, options: [&str; 2], received: &str) -> Box<Answer> {
-    let message = format!("Invalid enum value. Expected '{}' | '{}', received '{received}'", options[0], options[1]);
+    let message =
+        format!("Invalid enum value. Expected '{}' | '{}', received '{received}'", options[0], options[1]);
     let issue = json!([{"received": received, "code": "invalid_enum_value", "options": options, "path": [field],
                         "message": message}]);
     refuse(422, "ValidationFailure", issue)

@@ -113,7 +113,9 @@ impl World {
             None => {}
             Some(0) => {
                 return refuse_state(match generation {
-                    Generation::June2025 => "Unable to renew because access token number of uses limit reached",
+                    Generation::June2025 => {
+                        "Unable to renew because access token number of uses limit reached"
+                    }
                     Generation::July2026 => "Failed to authorize: token usage limit reached",
                 });
             }

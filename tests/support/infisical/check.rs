@@ -10,7 +10,8 @@ struct Known {
 }
 
 /// A list or get-one of v3.
-const V3: &[&str] = &["environment", "secretPath", "include_imports", "expandSecretReferences", "viewSecretValue"];
+const V3: &[&str] =
+    &["environment", "secretPath", "include_imports", "expandSecretReferences", "viewSecretValue"];
 
 /// The same of v4, whose first form had the older name for imports: both are sent.
 const V4: &[&str] = &[
@@ -25,11 +26,16 @@ const V4: &[&str] = &[
 
 fn known(route: &Route) -> Known {
     let (required, optional): (&[&str], &[&str]) = match route {
-        Route::List(Version::Old) => {
-            (V3, &["workspaceId", "workspaceSlug", "recursive", "includeImports", "tagSlugs", "metadataFilter"])
+        Route::List(Version::Old) => (
+            V3,
+            &["workspaceId", "workspaceSlug", "recursive", "includeImports", "tagSlugs", "metadataFilter"],
+        ),
+        Route::One(Version::Old, _) => {
+            (V3, &["workspaceId", "workspaceSlug", "includeImports", "version", "type"])
         }
-        Route::One(Version::Old, _) => (V3, &["workspaceId", "workspaceSlug", "includeImports", "version", "type"]),
-        Route::List(Version::New) => (V4, &["recursive", "includePersonalOverrides", "tagSlugs", "metadataFilter"]),
+        Route::List(Version::New) => {
+            (V4, &["recursive", "includePersonalOverrides", "tagSlugs", "metadataFilter"])
+        }
         Route::One(Version::New, _) => (V4, &["version", "type"]),
         Route::Folders(Version::Old) => (&["workspaceId", "environment", "path", "recursive"], &[]),
         Route::Folders(Version::New) => (&["projectId", "environment", "path", "recursive"], &[]),
@@ -43,7 +49,8 @@ pub(super) fn complaints(route: &Route, asked: &Asked) -> Vec<String> {
     let mut found = Vec::new();
     credentials(route, asked, &mut found);
     // Asking for a list with nothing at all is how a client finds out whether the route is there.
-    let probe = matches!(route, Route::List(_)) && asked.query.is_empty() && asked.header("authorization").is_none();
+    let probe =
+        matches!(route, Route::List(_)) && asked.query.is_empty() && asked.header("authorization").is_none();
     if !probe {
         query(route, asked, &mut found);
     }
@@ -91,7 +98,9 @@ fn query(route: &Route, asked: &Asked, found: &mut Vec<String>) {
         found.push("needs one of `workspaceId` and `workspaceSlug`".into());
     }
     for name in ["secretPath", "path"] {
-        let odd = |path: &&str| !path.starts_with('/') || path.contains("//") || (path.len() > 1 && path.ends_with('/'));
+        let odd = |path: &&str| {
+            !path.starts_with('/') || path.contains("//") || (path.len() > 1 && path.ends_with('/'))
+        };
         if let Some(path) = asked.param(name).filter(odd) {
             found.push(format!("`{name}={path}` is read differently by the two generations"));
         }

@@ -14,7 +14,11 @@ pub(super) struct Home {
 
 impl Home {
     pub(super) fn of(secret: &Secret) -> Self {
-        Self { environment: secret.environment.clone(), path: secret.path.clone(), name: secret.name().into() }
+        Self {
+            environment: secret.environment.clone(),
+            path: secret.path.clone(),
+            name: secret.name().into(),
+        }
     }
 }
 
@@ -72,7 +76,12 @@ impl Expander<'_> {
     }
 
     /// Returns the text for a reference, or none to leave it in place.
-    fn follow(&mut self, reference: &str, home: &Home, trail: &mut Vec<Home>) -> Result<Option<String>, Circle> {
+    fn follow(
+        &mut self,
+        reference: &str,
+        home: &Home,
+        trail: &mut Vec<Home>,
+    ) -> Result<Option<String>, Circle> {
         let target = target_of(reference, home);
         if trail.contains(&target) {
             return Err(Circle);

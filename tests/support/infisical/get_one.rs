@@ -32,7 +32,8 @@ impl World {
         let place = self.place(caller, asked, form, Target::One)?;
         let Some(folder) = place.folder.as_deref() else {
             let (path, environment) = (&place.shown, &place.environment);
-            let message = format!("Folder with path '{path}' in environment with slug '{environment}' not found");
+            let message =
+                format!("Folder with path '{path}' in environment with slug '{environment}' not found");
             return Err(refuse(404, "GetSecretByName", message));
         };
         if !self.allows(caller, Right::Describe, &place.environment, folder) {
@@ -49,7 +50,8 @@ impl World {
         let found = direct.or_else(imported).ok_or_else(missing)?;
         let secret = found.secret;
         if view && !self.allows(caller, Right::Read, &secret.environment, &secret.path) {
-            let what = if found.shape == Shape::SingleImported { "secret import value" } else { "secret value" };
+            let what =
+                if found.shape == Shape::SingleImported { "secret import value" } else { "secret value" };
             let message = format!("You do not have permission to view {what} on secret with name '{name}'");
             return Err(refuse(403, "ForbiddenReadSecretError", message));
         }
@@ -85,7 +87,7 @@ impl World {
         });
         match self.generation {
             Generation::June2025 => matching.next(),
-            Generation::July2026 => matching.last(),
+            Generation::July2026 => matching.next_back(),
         }
     }
 
@@ -103,13 +105,17 @@ impl World {
             let mut reachable = Vec::new();
             project.reach(&import.from_environment, &import.from_path, &mut Vec::new(), &mut reachable);
             let secret = reachable.into_iter().find(|secret| secret.name() == name)?;
-            self.allows(caller, Right::Describe, &secret.environment, &secret.path)
-                .then(|| Found { secret, version: secret.latest(), shape: Shape::SingleImported })
+            self.allows(caller, Right::Describe, &secret.environment, &secret.path).then(|| Found {
+                secret,
+                version: secret.latest(),
+                shape: Shape::SingleImported,
+            })
         })
     }
 
     fn expanded(&self, caller: &Caller, project: &Project, found: &Found<'_>) -> Result<String, Box<Answer>> {
-        let mut expander = Expander { world: self, project, caller, scope: Scope::Folder, refused: Vec::new() };
+        let mut expander =
+            Expander { world: self, project, caller, scope: Scope::Folder, refused: Vec::new() };
         let value = expander.expand(&found.version.value, &Home::of(found.secret));
         let Some(refused) = expander.refused.first() else {
             return Ok(value);
@@ -126,7 +132,8 @@ impl World {
         if let Caller::Service(_) = caller {
             return Err(wrong_kind(asked));
         }
-        let holds = |project: &&Project| project.secrets.iter().any(|secret| secret.id == id && !secret.deleted);
+        let holds =
+            |project: &&Project| project.secrets.iter().any(|secret| secret.id == id && !secret.deleted);
         let missing = || refuse(404, "GetSecretById", format!("Secret with ID '{id}' not found"));
         let project = self.projects.iter().find(holds).ok_or_else(missing)?;
         self.enter(caller, project)?;

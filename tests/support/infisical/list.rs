@@ -106,7 +106,8 @@ impl World {
         let below = format!("{}/", folder.trim_end_matches('/'));
         let within = |path: &str| path == folder || (flags.recursive && path.starts_with(&below));
         let candidates = project.secrets.iter().filter(|secret| !secret.deleted);
-        let candidates = candidates.filter(|secret| secret.environment == place.environment && within(&secret.path));
+        let candidates =
+            candidates.filter(|secret| secret.environment == place.environment && within(&secret.path));
         let mut found = Vec::new();
         for secret in candidates {
             if !self.allows(caller, Right::Describe, &secret.environment, &secret.path) {
@@ -123,11 +124,11 @@ impl World {
         Ok(found)
     }
 
-    /// By name on 2026; in no order that anybody may rely on before.
+    /// By name on 2026, where the order of equal names is nobody's promise; in no order at all before.
     fn sort(&self, secrets: &mut [&Secret]) {
         match self.generation {
             Generation::June2025 => secrets.sort_by_key(|secret| hash(&secret.id)),
-            Generation::July2026 => secrets.sort_by(|a, b| a.name().cmp(b.name())),
+            Generation::July2026 => secrets.sort_by(|a, b| (a.name(), &b.path).cmp(&(b.name(), &a.path))),
         }
     }
 
@@ -143,7 +144,8 @@ impl World {
         let project = &self.projects[place.project];
         let below = format!("{}/", folder.trim_end_matches('/'));
         let listed = |path: &str| path == folder || (flags.recursive && path.starts_with(&below));
-        let imports = project.imports.iter().filter(|i| i.environment == place.environment && listed(&i.path));
+        let imports =
+            project.imports.iter().filter(|i| i.environment == place.environment && listed(&i.path));
         let mut layers = Vec::new();
         for import in imports {
             let (environment, path) = (&import.from_environment, &import.from_path);
@@ -181,8 +183,14 @@ impl World {
         if expander.refused.is_empty() || !self.is_2026() {
             return Ok(());
         }
-        let details: Value = expander.refused.iter().map(|refused| Value::String(refused.message())).collect();
-        Err(refuse_with(403, "ForbiddenError", "Failed to expand one or more secret references", Some(details)))
+        let details: Value =
+            expander.refused.iter().map(|refused| Value::String(refused.message())).collect();
+        Err(refuse_with(
+            403,
+            "ForbiddenError",
+            "Failed to expand one or more secret references",
+            Some(details),
+        ))
     }
 
     /// Makes the refusal of a right, with the caller's rules.
@@ -228,7 +236,8 @@ fn asked_for(secret: &Secret, asked: &Asked) -> bool {
         Some(slugs) => slugs.split(',').any(|slug| secret.tags.iter().any(|tag| tag == slug)),
     };
     let has_pair = |filter: &str| {
-        let field = |name: &str| filter.split(',').find_map(|part| part.strip_prefix(name)).unwrap_or_default();
+        let field =
+            |name: &str| filter.split(',').find_map(|part| part.strip_prefix(name)).unwrap_or_default();
         let (key, value) = (field("key="), field("value="));
         secret.metadata.iter().any(|(k, v)| k == key && (value.is_empty() || v == value))
     };

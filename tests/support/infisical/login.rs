@@ -33,7 +33,9 @@ impl World {
             return Err(refuse(403, "ForbiddenError", message));
         }
         if identity.locked_until.is_some_and(|until| now < until) {
-            return Err(unauthorized("This identity auth method is temporarily locked, please try again later"));
+            return Err(unauthorized(
+                "This identity auth method is temporarily locked, please try again later",
+            ));
         }
         if identity.client_secret != client_secret {
             identity.failures += 1;
@@ -108,7 +110,9 @@ impl World {
     /// `POST /api/v1/auth/token/revoke`
     pub(super) fn revoke(&mut self, asked: &Asked) -> Answered {
         let [token] = text_fields(&asked.fields()?, ["accessToken"])?;
-        if self.generation == Generation::July2026 && self.tokens.get(&token).is_some_and(|token| token.revoked) {
+        if self.generation == Generation::July2026
+            && self.tokens.get(&token).is_some_and(|token| token.revoked)
+        {
             return Ok(Answer::ok(json!({"message": "Successfully revoked access token"})));
         }
         self.check_token(&token, Use::Renewal)?;

@@ -23,6 +23,7 @@ mod etag;
 mod expand;
 mod fault;
 mod get_one;
+mod identity;
 mod list;
 mod login;
 mod permission;
@@ -35,7 +36,8 @@ mod server;
 mod world;
 
 pub(crate) use fault::Fault;
+pub(crate) use identity::{Identity, ServiceToken};
 pub(crate) use permission::Rule;
 pub(crate) use request::Seen;
 pub(crate) use server::{Infisical, Server};
-pub(crate) use world::{Generation, Identity, Secret, ServiceToken, World};
+pub(crate) use world::{Generation, Secret, World};

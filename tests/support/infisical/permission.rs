@@ -38,7 +38,8 @@ impl Rule {
     }
 
     pub(super) fn covers(&self, environment: &str, path: &str) -> bool {
-        let segments = |path: &str| path.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        let segments =
+            |path: &str| path.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect::<Vec<_>>();
         self.environment == environment && matches(&segments(&self.path), &segments(path))
     }
 
@@ -56,8 +57,12 @@ impl Rule {
 fn matches(glob: &[String], path: &[String]) -> bool {
     match (glob.split_first(), path.split_first()) {
         (None, None) => true,
-        (Some((first, rest)), _) if first == "**" => (0..=path.len()).any(|skip| matches(rest, &path[skip..])),
-        (Some((first, rest)), Some((segment, below))) => (first == "*" || first == segment) && matches(rest, below),
+        (Some((first, rest)), _) if first == "**" => {
+            (0..=path.len()).any(|skip| matches(rest, &path[skip..]))
+        }
+        (Some((first, rest)), Some((segment, below))) => {
+            (first == "*" || first == segment) && matches(rest, below)
+        }
         _ => false,
     }
 }
@@ -87,9 +92,7 @@ impl World {
             return json!([]);
         };
         let rules = self.rules(caller, right).into_iter().flatten();
-        let detail = |rule: &Rule| {
-            json!({"action": [right.action()], "inverted": false, "subject": ["secrets"], "conditions": rule.condition()})
-        };
+        let detail = |rule: &Rule| json!({"action": [right.action()], "inverted": false, "subject": ["secrets"], "conditions": rule.condition()});
         rules.map(detail).collect()
     }
 

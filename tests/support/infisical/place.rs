@@ -44,7 +44,8 @@ impl World {
         };
         self.enter(caller, &self.projects[project])?;
         if !path.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/')) {
-            let message = "Invalid secret path. Only alphanumeric characters, dashes, and underscores are allowed.";
+            let message =
+                "Invalid secret path. Only alphanumeric characters, dashes, and underscores are allowed.";
             return Err(refuse(400, "BadRequest", message));
         }
         let shown = if path.len() > 1 { path.trim_end_matches('/').to_owned() } else { path };
@@ -104,7 +105,9 @@ impl World {
 
     fn project_missing(&self, caller: &Caller, form: Form, target: Target) -> &'static str {
         match (self.generation, form, target, caller) {
-            (Generation::July2026, Form::V3, _, Caller::Identity(_)) => "You must provide projectSlug or workspaceId",
+            (Generation::July2026, Form::V3, _, Caller::Identity(_)) => {
+                "You must provide projectSlug or workspaceId"
+            }
             (Generation::June2025, _, Target::One, Caller::Identity(_)) => {
                 "You must provide workspaceSlug or workspaceId"
             }
@@ -142,9 +145,10 @@ impl World {
                 ),
                 "ProjectMembershipNotFound",
             ),
-            Caller::Identity(_) => {
-                (format!("Identity is not a member of the specified project with ID '{id}'"), "ForbiddenError")
-            }
+            Caller::Identity(_) => (
+                format!("Identity is not a member of the specified project with ID '{id}'"),
+                "ForbiddenError",
+            ),
         };
         match self.generation {
             // The older server puts the useful text into `error`.

@@ -38,7 +38,7 @@ impl World {
         let missing = || not_found(format!("Project with ID '{id}' not found"));
         let project = self.project_by_id(id).ok_or_else(missing)?;
         self.enter(caller, project)?;
-        Ok(Answer::ok(json!({wrapper: self.project_body(project, self.is_2026())})))
+        Ok(Answer::ok(json!({wrapper: self.project_body(project, wrapper == "project")})))
     }
 
     /// `GET /api/v2/workspace/{slug}` and `GET /api/v1/projects/slug/{slug}`: not wrapped.
@@ -46,7 +46,7 @@ impl World {
         let missing = || not_found(format!("Project with slug '{slug}' not found"));
         let project = self.projects.iter().find(|project| project.slug == slug).ok_or_else(missing)?;
         self.enter(caller, project)?;
-        let mut body = self.project_body(project, self.is_2026());
+        let mut body = self.project_body(project, form == SlugForm::Project);
         if form == SlugForm::Workspace {
             body["kmsSecretManagerKeyId"] = id_of(&("key", &project.id)).into();
         }
@@ -54,9 +54,7 @@ impl World {
     }
 
     fn project_body(&self, project: &Project, with_deleted: bool) -> Value {
-        let environment = |slug: &String| {
-            json!({"name": display_name(slug), "slug": slug, "id": project.environment_id(slug)})
-        };
+        let environment = |slug: &String| json!({"name": display_name(slug), "slug": slug, "id": project.environment_id(slug)});
         let mut body = Map::new();
         let mut put = |name: &str, value: Value| body.insert(name.into(), value);
         put("id", project.id.as_str().into());
@@ -114,7 +112,8 @@ impl World {
         if !missing.is_empty() {
             return Err(super::answer::required(&missing));
         }
-        let (id, environment) = (asked.param(id_name).unwrap_or(""), asked.param("environment").unwrap_or(""));
+        let (id, environment) =
+            (asked.param(id_name).unwrap_or(""), asked.param("environment").unwrap_or(""));
         let unknown = || {
             not_found(format!(
                 "Project with ID '{id}' not found during bot lookup. Are you sure you are using the correct project \
@@ -127,12 +126,19 @@ impl World {
             return Err(not_found(format!("Environment with slug '{environment}' not found")));
         }
         let path = asked.param("path").unwrap_or("/").trim_end_matches('/');
+        let in_environment = project.folders.iter().filter(|(of, folder)| of == environment && folder != "/");
+        let mut known: Vec<&String> = in_environment.map(|(_, folder)| folder).collect();
+        // Level by level, each by name.
+        known.sort_by_key(|folder| {
+            (folder.matches('/').count(), folder.rsplit('/').next().unwrap_or_default())
+        });
         let mut folders = Vec::new();
-        for (_, folder) in project.folders.iter().filter(|(of, folder)| of == environment && folder != "/") {
+        for folder in known {
             let Some((parent, name)) = folder.rsplit_once('/') else {
                 continue;
             };
-            let below = parent.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            let below =
+                parent.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             if parent != path && !(recursive && below) {
                 continue;
             }

@@ -158,7 +158,7 @@ impl World {
             Route::List(version) => self.list(caller, asked, version.form()),
             Route::One(version, name) => self.get_one(caller, asked, version.form(), name),
             Route::ById(_, id) => self.get_by_id(caller, asked, id),
-            Route::Encrypted => Ok(Answer::ok(serde_json::json!({"secrets": [], "imports": []}))),
+            Route::Encrypted => Ok(Answer::ok(serde_json::json!({"secrets": []}))),
             Route::SecretVersions => Err(super::get_one::wrong_kind(asked)),
             Route::Folders(Version::Old) => self.folders(caller, asked, "workspaceId"),
             Route::Folders(Version::New) => self.folders(caller, asked, "projectId"),

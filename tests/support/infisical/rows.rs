@@ -92,8 +92,8 @@ impl World {
     fn shows_rotation(&self, shape: Shape) -> bool {
         match shape {
             Shape::Row | Shape::ImportRow | Shape::SingleImported => true,
-            Shape::Single => self.is_2026(),
-            Shape::SingleVersion | Shape::ById => false,
+            Shape::Single | Shape::ById => self.is_2026(),
+            Shape::SingleVersion => false,
         }
     }
 
@@ -115,6 +115,7 @@ impl World {
 }
 
 fn tags(secret: &Secret) -> Value {
-    let entry = |tag: &String| json!({"id": id_of(&("tag", tag)), "slug": tag, "color": "#ff0000", "name": tag});
+    let entry =
+        |tag: &String| json!({"id": id_of(&("tag", tag)), "slug": tag, "color": "#ff0000", "name": tag});
     secret.tags.iter().map(entry).collect()
 }

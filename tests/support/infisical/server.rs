@@ -17,9 +17,10 @@ use super::answer::{Answer, refuse, something_went_wrong};
 use super::check::complaints;
 use super::etag::Reply;
 use super::fault::{Fault, Faults, Kind};
+use super::identity::{Identity, ServiceToken};
 use super::request::{Asked, Seen};
 use super::routes::Route;
-use super::world::{Generation, Identity, ServiceToken, World};
+use super::world::{Generation, World};
 
 /// The largest body that the server reads.
 const LARGEST_BODY: usize = 1 << 20;
@@ -301,7 +302,7 @@ fn broken(shared: &Shared, asked: &Asked, answer: Answer) -> Reply {
     lock(&shared.world).reply(None, asked, answer)
 }
 
-/// The answer of 2026 in the cloud; without a number it is that of the lockout's lock, on any server.
+/// The answer of 2026 in the cloud; without a number it is that of the lockout's lock, whose words were not seen.
 fn rate_limited(retry_after: Option<u64>) -> Answer {
     let Some(seconds) = retry_after else {
         return *refuse(429, "RateLimitExceeded", "Rate limit exceeded");
