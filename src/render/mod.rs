@@ -1,1 +1,89 @@
-//! x
+//! Renders an environment as a file that another program reads.
+//!
+//! The text depends on the values alone: no dates, the order that is given, one newline at the end. What a format cannot
+//! hold exactly is an error that names the variable; what some readers of a format would misread is a note.
+
+mod dotenv;
+mod error;
+mod format;
+mod json;
+mod shell;
+mod template;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+use dsops_providers::contract::SecretValue;
+use zeroize::Zeroizing;
+
+pub use error::{RenderError, RenderErrorKind};
+pub use format::Format;
+
+use crate::transform::buffer::Buffer;
+
+/// A variable of the environment: its name and its value.
+pub type Variable<'a> = (&'a str, &'a SecretValue);
+
+/// What a format needs beside the variables.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// The text of the template, for [`Format::Template`] only.
+    pub template: Option<&'a str>,
+}
+
+/// A file's content, and what is to be said about it.
+pub struct Rendered {
+    /// The content, overwritten on drop.
+    pub text: Zeroizing<Vec<u8>>,
+    /// What some readers will not read exactly.
+    pub notes: Vec<Note>,
+}
+
+/// A limit of the format that a variable meets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The variable.
+    pub variable: String,
+    /// What happens: a lowercase fragment without the value.
+    pub message: String,
+}
+
+/// Renders variables in the order given.
+///
+/// # Errors
+///
+/// Every variable that the format cannot hold: [`RenderErrorKind::Name`] or [`RenderErrorKind::Value`]; for templates,
+/// what is wrong with the template.
+pub fn render(
+    format: Format,
+    variables: &[Variable<'_>],
+    options: &Options<'_>,
+) -> Result<Rendered, Vec<RenderError>> {
+    let mut notes = Vec::new();
+    let text = match format {
+        Format::Dotenv => dotenv::render(variables, &mut notes)?,
+        Format::Shell => shell::render(variables)?,
+        Format::Json => json::render(variables)?,
+        Format::Yaml => yaml::render(variables)?,
+        Format::Template => template::render(variables, options.template).map_err(|error| vec![error])?,
+    };
+    Ok(Rendered { text: text.into_bytes(), notes })
+}
+
+/// Writes each variable, and collects the errors of all.
+fn each<'a>(
+    variables: &[Variable<'a>],
+    mut write: impl FnMut(&mut Buffer, Variable<'a>) -> Result<(), RenderError>,
+) -> Result<Buffer, Vec<RenderError>> {
+    let size = variables.iter().map(|(name, value)| name.len() + value.len() + 32).sum();
+    let mut text = Buffer::with_capacity(size);
+    let errors: Vec<RenderError> =
+        variables.iter().filter_map(|variable| write(&mut text, *variable).err()).collect();
+    if errors.is_empty() { Ok(text) } else { Err(errors) }
+}
+
+/// Says whether a shell takes a word for the name of a variable (POSIX.1-2024, XBD 3.216).
+fn is_name(word: &str) -> bool {
+    let starts = word.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    starts && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}

@@ -127,7 +127,19 @@ pub(crate) fn render(environment: &Environment<'_>, source: &str, context: Value
 
 /// Returns advice where a template looks like one of Go's.
 pub(crate) fn go_advice(source: &str) -> Option<&'static str> {
-    let is_go = ["{{.", "{{ .", "{{- .", "index .", "{{ end", "{{- end", "{{end", "{{ if ", "{{- if "];
+    let is_go = [
+        "{{.",
+        "{{ .",
+        "{{- .",
+        "index .",
+        "{{ end }}",
+        "{{- end }}",
+        "{{- end -}}",
+        "{{end}}",
+        "{{ if ",
+        "{{- if ",
+        "{{if ",
+    ];
     is_go.iter().any(|mark| source.contains(mark)).then_some(
         "write Jinja instead of Go's templates: `{{ value }}` for `{{ . }}`, `{{ NAME }}` for `{{ .NAME }}`, `{% if %}` for `{{ if }}`",
     )
@@ -152,6 +164,8 @@ fn silent(error: &Error) -> Broken {
         source = cause.source();
     }
     match error.kind() {
+        // These quote the name in the template only.
+        ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction => shown(error),
         ErrorKind::OutOfFuel | ErrorKind::WriteFailure => {
             located(error, "it takes too long or writes too much")
         }
@@ -191,7 +205,7 @@ pub(crate) struct Binary {
 
 impl Binary {
     /// Returns the value and the flag that is set when a template takes it for text.
-    pub(crate) fn new(value: &SecretValue) -> (Value, Arc<AtomicBool>) {
+    pub(crate) fn watched(value: &SecretValue) -> (Value, Arc<AtomicBool>) {
         let was_printed = Arc::new(AtomicBool::new(false));
         let binary = Self { bytes: value.expose().to_vec(), was_printed: Arc::clone(&was_printed) };
         (Value::from_object(binary), was_printed)
