@@ -5,7 +5,8 @@
 //! passes nothing on twice. Without one the command leads a group of its own, so that
 //! what it started ends with it.
 //!
-//! Known limits: `SIGKILL` to dsops leaves the command running (the parent-death signal has to be
+//! Known limits: with a terminal the time's end reaches the command and not what it started, as with
+//! `timeout --foreground`, since the group may hold the rest of a pipeline. `SIGKILL` to dsops leaves the command running (the parent-death signal has to be
 //! set between fork and exec), and real-time signals are not passed on, since `nix` cannot name them.
 
 use std::fs::File;
