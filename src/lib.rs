@@ -8,6 +8,7 @@ pub mod exec;
 pub mod exit;
 pub mod plan;
 pub mod reference;
+pub mod render;
 pub mod resolve;
 pub mod suggest;
 pub mod transform;

@@ -4,6 +4,7 @@ mod exec;
 mod get;
 mod output;
 mod plan;
+mod render;
 mod schema;
 mod session;
 mod stores;
@@ -63,6 +64,8 @@ enum Command {
     Plan(plan::Plan),
     /// Print one value
     Get(get::Get),
+    /// Write the variables of an environment as a file
+    Render(render::Render),
     /// Check the file without asking any store
     Validate(validate::Validate),
     /// List the stores of the file, or the types there are
@@ -116,6 +119,7 @@ pub(crate) fn main() -> u8 {
     let session = session::Session { config, env, output };
     let run = || match &cli.command {
         Command::Exec(command) => command.run(&session),
+        Command::Render(command) => command.run(&session),
         Command::Plan(command) => command.run(&session),
         Command::Get(command) => command.run(&session),
         Command::Validate(command) => command.run(&session),

@@ -42,7 +42,7 @@ pub(crate) struct Render {
 }
 
 fn format(text: &str) -> Result<Format, String> {
-    Format::from_name(text).ok_or_else(|| "the formats are dotenv, shell, json, yaml and template".to_owned())
+    Format::from_name(text).map_err(|error| error.message)
 }
 
 fn mode(text: &str) -> Result<u32, String> {
@@ -65,13 +65,12 @@ impl Render {
         let values: Vec<(&str, &dsops_providers::contract::SecretValue)> =
             resolution.values.iter().map(|(name, resolved)| (name.as_str(), resolved.value.as_ref())).collect();
         let options = render::Options { template: template.as_deref() };
-        let text = render::render(format, &values, &options).map_err(|error| {
-            let diagnostic = Diagnostic::new(error.code(), exit::TRANSFORM, error.to_string());
-            Stop::from(match error.advice() {
-                Some(help) => diagnostic.help(help),
-                None => diagnostic,
-            })
-        })?;
+        let rendered = render::render(format, &values, &options)
+            .map_err(|errors| Stop::Reports(errors.iter().map(|error| failed(error, exit::TRANSFORM)).collect()))?;
+        for note in &rendered.notes {
+            session.output.remark(&format!("`{}`: {}", note.variable, note.message));
+        }
+        let text = rendered.text;
         match target {
             None => session.output.stdout(&text)?,
             Some(target) => {
@@ -99,13 +98,21 @@ impl Render {
         }
         let format = match (self.format, out) {
             (Some(format), _) => format,
-            (None, Some(path)) => Format::of_path(path).unwrap_or(Format::Dotenv),
+            (None, Some(path)) => Format::of_path(path).map_err(|error| failed(&error, exit::USAGE))?,
             (None, None) => Format::Dotenv,
         };
         if format == Format::Template {
             return Err(usage("the format `template` needs a template").help_with("name one with `--template FILE`"));
         }
         Ok(format)
+    }
+}
+
+fn failed(error: &render::RenderError, exit: u8) -> Diagnostic {
+    let diagnostic = Diagnostic::new(error.kind.code(), exit, error.message.clone());
+    match &error.help {
+        Some(help) => diagnostic.help(help),
+        None => diagnostic,
     }
 }
 

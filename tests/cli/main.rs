@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod builder;
 #[cfg(test)]
+mod exec_process;
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
