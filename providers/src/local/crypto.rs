@@ -73,16 +73,21 @@ impl<'a> Sealed<'a> {
     fn refused(&self, error: &DecryptError, keys: &Keys) -> FetchError {
         let path = self.path.display();
         match (error, keys) {
-            (DecryptError::ExcessiveWork { required, .. }, _) => self
-                .damaged(&format!("asks for 2^{required} rounds of work per passphrase, more than 2^{MOST_WORK}")),
-            (DecryptError::NoMatchingKeys, Keys::Passphrase(_)) => {
-                FetchError::new(FetchErrorKind::Unauthenticated, format!("`{path}` takes an identity, not a passphrase"))
-                    .help("take `passphrase` off the store, and name your `identity`")
-            }
+            (DecryptError::ExcessiveWork { required, .. }, _) => self.damaged(&format!(
+                "asks for 2^{required} rounds of work per passphrase, more than 2^{MOST_WORK}"
+            )),
+            (DecryptError::NoMatchingKeys, Keys::Passphrase(_)) => FetchError::new(
+                FetchErrorKind::Unauthenticated,
+                format!("`{path}` takes an identity, not a passphrase"),
+            )
+            .help("take `passphrase` off the store, and name your `identity`"),
             (DecryptError::NoMatchingKeys, Keys::Identities(_)) => self.wrong_identity(keys),
             (DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed, Keys::Passphrase(_)) => {
-                FetchError::new(FetchErrorKind::Unauthenticated, format!("the passphrase does not open `{path}`"))
-                    .help("give the passphrase that the file was encrypted with")
+                FetchError::new(
+                    FetchErrorKind::Unauthenticated,
+                    format!("the passphrase does not open `{path}`"),
+                )
+                .help("give the passphrase that the file was encrypted with")
             }
             _ => self.damaged("is damaged in its header"),
         }
@@ -94,10 +99,12 @@ impl<'a> Sealed<'a> {
             return FetchError::new(FetchErrorKind::Unauthenticated, format!("`{path}` takes a passphrase"))
                 .help("set `passphrase` on the store");
         }
-        let error = FetchError::new(FetchErrorKind::Unauthenticated, format!("your identity does not open `{path}`"));
+        let error =
+            FetchError::new(FetchErrorKind::Unauthenticated, format!("your identity does not open `{path}`"));
         match keys.recipients().first() {
-            Some(mine) => error
-                .help(format!("ask somebody who can open it to run `dsops local recipients add {mine}`")),
+            Some(mine) => {
+                error.help(format!("ask somebody who can open it to run `dsops local recipients add {mine}`"))
+            }
             None => error,
         }
     }
@@ -125,11 +132,15 @@ pub(super) fn seal(
         FetchError::new(FetchErrorKind::Unsupported, "a store needs somebody who can open it")
             .help("name a recipient")
     })?;
-    encrypt(encryptor, write)
-        .map_err(|error| FetchError::new(FetchErrorKind::Unsupported, "the store cannot be encrypted").caused_by(error))
+    encrypt(encryptor, write).map_err(|error| {
+        FetchError::new(FetchErrorKind::Unsupported, "the store cannot be encrypted").caused_by(error)
+    })
 }
 
-fn encrypt(encryptor: Encryptor, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Vec<u8>> {
+fn encrypt(
+    encryptor: Encryptor,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<Vec<u8>> {
     let armor = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?;
     let mut body = encryptor.wrap_output(armor)?;
     write(&mut body)?;

@@ -132,7 +132,12 @@ impl Document {
     /// # Errors
     ///
     /// `Unsupported` where the path cannot name a secret.
-    pub fn set(&mut self, path: &str, value: SecretValue, comment: Option<String>) -> Result<u64, FetchError> {
+    pub fn set(
+        &mut self,
+        path: &str,
+        value: SecretValue,
+        comment: Option<String>,
+    ) -> Result<u64, FetchError> {
         name::check_secret(path).map_err(unusable)?;
         let versions = self.secrets.entry(path.to_owned()).or_default();
         let last = versions.last();
@@ -173,11 +178,17 @@ impl Document {
     /// `Unsupported` where they can already, or where the store takes a passphrase.
     pub fn add_recipient(&mut self, recipient: Recipient, name: Option<String>) -> Result<(), FetchError> {
         if self.recipients.is_empty() {
-            return Err(FetchError::new(FetchErrorKind::Unsupported, "the store takes a passphrase, not recipients")
-                .help("change it with `dsops local rekey`"));
+            return Err(FetchError::new(
+                FetchErrorKind::Unsupported,
+                "the store takes a passphrase, not recipients",
+            )
+            .help("change it with `dsops local rekey`"));
         }
         if self.recipients.iter().any(|one| one.recipient == recipient) {
-            return Err(FetchError::new(FetchErrorKind::Unsupported, format!("`{recipient}` is a recipient already")));
+            return Err(FetchError::new(
+                FetchErrorKind::Unsupported,
+                format!("`{recipient}` is a recipient already"),
+            ));
         }
         self.recipients.push(Named { recipient, name });
         Ok(())

@@ -1,16 +1,20 @@
 //! Writes a file so that a crash at any point leaves the old content or the new.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::TempPath;
 
 use crate::contract::{FetchError, FetchErrorKind};
 
 /// A store is read whole into memory; nothing that a person keeps by hand is larger.
 const MOST_BYTES: u64 = 64 << 20;
+
+/// The names of staged files: `.secrets.age.Ab12Cd.dsops-tmp`.
+const RANDOM: usize = 6;
+const STAGED: &str = ".dsops-tmp";
 
 /// Reads a store. Readers take no lock: a rename shows them the old file or the new one.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, FetchError> {
@@ -22,10 +26,18 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, FetchError> {
     let mut bytes = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(FetchError::new(FetchErrorKind::Damaged, format!("`{}` is larger than 64 MiB", path.display()))
-            .help("name the store's file"));
+        return Err(FetchError::new(
+            FetchErrorKind::Damaged,
+            format!("`{}` is larger than 64 MiB", path.display()),
+        )
+        .help("name the store's file"));
     }
     Ok(bytes)
+}
+
+/// Refuses a path at which something is: a broken link is something too.
+pub(super) fn check_free(path: &Path) -> Result<(), FetchError> {
+    if fs::symlink_metadata(path).is_ok() { Err(already_there(path)) } else { Ok(()) }
 }
 
 /// Says that there is no store. That is not the absence of a secret, which `optional` is for.
@@ -80,10 +92,12 @@ impl Writer {
         let failed = |error| unavailable(&self.path, "cannot be written", error);
         let staged = self.stage(new).map_err(failed)?;
         match old {
-            Old::Nothing => staged.persist_noclobber(&self.path).map_err(|failure| match failure.error.kind() {
-                io::ErrorKind::AlreadyExists => already_there(&self.path),
-                _ => failed(failure.error),
-            })?,
+            Old::Nothing => {
+                staged.persist_noclobber(&self.path).map_err(|failure| match failure.error.kind() {
+                    io::ErrorKind::AlreadyExists => already_there(&self.path),
+                    _ => failed(failure.error),
+                })?
+            }
             Old::Content(old) => {
                 // Only programs that do not take the lock get here: `git`, an editor, `age`.
                 if self.read()? != old {
@@ -96,14 +110,17 @@ impl Writer {
                 staged.persist(&self.path).map_err(|failure| failed(failure.error))?;
             }
         }
-        sync_directory(&self.path).map_err(failed)
+        sync_directory(&self.path);
+        Ok(())
     }
 
     /// Writes the new content to a file of its own in the same directory, down to the disk.
     fn stage(&self, new: &[u8]) -> io::Result<TempPath> {
-        let prefix = beside(Path::new(self.path.file_name().unwrap_or_default()), ".");
-        let mut staged: NamedTempFile =
-            tempfile::Builder::new().prefix(&prefix).suffix(".tmp").tempfile_in(directory(&self.path))?;
+        let mut staged = tempfile::Builder::new()
+            .prefix(&self.staging_prefix())
+            .rand_bytes(RANDOM)
+            .suffix(STAGED)
+            .tempfile_in(directory(&self.path))?;
         staged.write_all(new)?;
         if let Ok(old) = fs::metadata(&self.path) {
             take_after(staged.as_file(), &old)?;
@@ -114,16 +131,30 @@ impl Writer {
 
     /// Removes what a crash between staging and renaming left. Nobody else stages under the lock.
     fn sweep(&self) {
-        let prefix = beside(Path::new(self.path.file_name().unwrap_or_default()), ".");
-        let prefix = prefix.as_os_str().as_encoded_bytes();
         for entry in fs::read_dir(directory(&self.path)).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let name = name.as_encoded_bytes();
-            if name.starts_with(prefix) && name.ends_with(b".tmp") {
+            if self.is_staged(&entry.file_name()) {
                 // Ciphertext in a stray file is no harm, so a failure is none either.
                 let _ = fs::remove_file(entry.path());
             }
         }
+    }
+
+    /// Says whether a name is one that [`Self::stage`] gives. The length matters: those of a store
+    /// `secrets.age.old` begin in the same way.
+    fn is_staged(&self, name: &OsStr) -> bool {
+        let prefix = self.staging_prefix();
+        let middle = name
+            .as_encoded_bytes()
+            .strip_prefix(prefix.as_encoded_bytes())
+            .and_then(|rest| rest.strip_suffix(STAGED.as_bytes()));
+        middle.is_some_and(|random| random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric))
+    }
+
+    fn staging_prefix(&self) -> OsString {
+        let mut prefix = OsString::from(".");
+        prefix.push(self.path.file_name().unwrap_or_default());
+        prefix.push(".");
+        prefix
     }
 }
 
@@ -191,14 +222,15 @@ fn take_after(_: &File, _: &fs::Metadata) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(directory(path))?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
+/// Asks for the rename to be on the disk too.
+///
+/// The write has happened by now, and an error would say that it has not. Some file systems cannot
+/// do this; a power cut then leaves the old file, which is whole.
+fn sync_directory(path: &Path) {
+    #[cfg(unix)]
+    let _ = File::open(directory(path)).and_then(|directory| directory.sync_all());
+    #[cfg(not(unix))]
+    let _ = path;
 }
 
 /// Creates a file that only its owner can read, whole or not at all, and never over another.
@@ -208,14 +240,18 @@ pub(super) fn create_private(path: &Path, content: &[u8]) -> Result<(), FetchErr
     let failed = |error| unavailable(path, "cannot be written", error);
     create_directories(directory(path)).map_err(failed)?;
     // `tempfile` creates with mode 0600.
-    let mut staged =
-        tempfile::Builder::new().prefix(".new.").suffix(".tmp").tempfile_in(directory(path)).map_err(failed)?;
+    let mut staged = tempfile::Builder::new()
+        .prefix(".new.")
+        .suffix(".tmp")
+        .tempfile_in(directory(path))
+        .map_err(failed)?;
     staged.write_all(content).and_then(|()| staged.as_file().sync_all()).map_err(failed)?;
     staged.persist_noclobber(path).map_err(|failure| match failure.error.kind() {
         io::ErrorKind::AlreadyExists => already_there(path),
         _ => failed(failure.error),
     })?;
-    sync_directory(path).map_err(failed)
+    sync_directory(path);
+    Ok(())
 }
 
 fn create_directories(path: &Path) -> io::Result<()> {

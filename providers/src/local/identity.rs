@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::file;
-use super::keys::Identity;
 use super::keyring;
+use super::keys::Identity;
 use super::timestamp::Timestamp;
 use crate::contract::{Context, FetchError, FetchErrorKind};
 
@@ -84,12 +84,56 @@ pub async fn find(cx: &Context, configured: Option<&str>) -> Result<Found, Fetch
     if let Some(path) = default.as_ref().filter(|path| path.exists()) {
         return from_file(path.clone());
     }
-    if keyring::is_within_reach(cx.env())
-        && let Ok(Some(found)) = from_keyring(cx).await
-    {
-        return Ok(found);
+    let absence = none("here", default.as_deref());
+    if !keyring::is_within_reach(cx.env()) {
+        return Err(absence);
     }
-    Err(none("here", default.as_deref()))
+    match from_keyring(cx).await {
+        Ok(found) => found.ok_or(absence),
+        // A session can have a bus and no keyring. One that is locked, though, may hold it.
+        Err(error) if error.kind() == FetchErrorKind::Unavailable => Err(absence.caused_by(error)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an identity was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was.
+    Found,
+    /// It was made, and is to be backed up.
+    Made,
+}
+
+/// Finds the identities, and makes one where there is none: where `configured` says, and by
+/// default in a file.
+///
+/// # Errors
+///
+/// As [`find`], and where the new one cannot be kept.
+pub async fn find_or_make(cx: &Context, configured: Option<&str>) -> Result<(Found, Origin), FetchError> {
+    let absence = match find(cx, configured).await {
+        Ok(found) => return Ok((found, Origin::Found)),
+        Err(error) => error,
+    };
+    let variable_is_set = cx.env().get(VARIABLE).is_some_and(|value| !value.is_empty());
+    if absence.kind() != FetchErrorKind::Unauthenticated || variable_is_set {
+        return Err(absence);
+    }
+    let identity = Identity::generate();
+    let source = match configured {
+        Some(KEYRING) => {
+            write_keyring(cx, &identity).await?;
+            Source::Keyring
+        }
+        _ => {
+            let path =
+                configured.map(|path| cx.resolve_path(path)).or_else(|| default_path(cx)).ok_or(absence)?;
+            write_file(&path, &identity)?;
+            Source::File(path)
+        }
+    };
+    Ok((Found { identities: vec![identity], source }, Origin::Made))
 }
 
 /// Returns where an identity lies by default, or `None` where the environment has no home.
@@ -148,19 +192,21 @@ async fn from_keyring(cx: &Context) -> Result<Option<Found>, FetchError> {
 }
 
 fn none(place: &str, default: Option<&Path>) -> FetchError {
-    let beside = default.map(|path| format!(": neither `{VARIABLE}` nor `{}`", path.display())).unwrap_or_default();
+    let beside =
+        default.map(|path| format!(": neither `{VARIABLE}` nor `{}`", path.display())).unwrap_or_default();
     FetchError::new(FetchErrorKind::Unauthenticated, format!("there is no identity {place}{beside}"))
         .help(format!("make one with `dsops local init`, or set `{VARIABLE}`"))
 }
 
 fn read_private(path: &Path) -> Result<Zeroizing<String>, FetchError> {
     let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            FetchError::new(FetchErrorKind::Unauthenticated, format!("there is no identity file `{}`", path.display()))
-                .help("correct the path, or make one with `dsops local init`")
-        }
-        _ => FetchError::new(
+        io::ErrorKind::NotFound => FetchError::new(
             FetchErrorKind::Unauthenticated,
+            format!("there is no identity file `{}`", path.display()),
+        )
+        .help("correct the path, or make one with `dsops local init`"),
+        _ => FetchError::new(
+            FetchErrorKind::Damaged,
             format!("the identity file `{}` cannot be read", path.display()),
         )
         .caused_by(error),
@@ -175,7 +221,9 @@ fn read_private(path: &Path) -> Result<Zeroizing<String>, FetchError> {
     let read = file.take(MOST_BYTES).read_to_string(&mut text);
     match read {
         Ok(_) => Ok(text),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(no_identity(&Source::File(path.to_owned()))),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(no_identity(&Source::File(path.to_owned())))
+        }
         Err(error) => Err(failed(error)),
     }
 }
@@ -211,8 +259,11 @@ fn keeps_private(owner: u32, mode: u32, me: u32) -> Result<(), (&'static str, &'
 /// Reads the lines of an identity file.
 fn parse(text: &str, source: &Source) -> Result<Vec<Identity>, FetchError> {
     if text.starts_with("age-encryption.org/") || text.starts_with("-----BEGIN AGE ENCRYPTED FILE-----") {
-        return Err(FetchError::new(FetchErrorKind::Unsupported, format!("the identity in {source} is itself encrypted"))
-            .help(format!("decrypt it with `age -d`, and give it in `{VARIABLE}`")));
+        return Err(FetchError::new(
+            FetchErrorKind::Unsupported,
+            format!("the identity in {source} is itself encrypted"),
+        )
+        .help(format!("decrypt it with `age -d`, and give it in `{VARIABLE}`")));
     }
     let mut identities = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -221,8 +272,11 @@ fn parse(text: &str, source: &Source) -> Result<Vec<Identity>, FetchError> {
             continue;
         }
         let identity = line.parse().map_err(|_| {
-            FetchError::new(FetchErrorKind::Damaged, format!("line {} of {source} is no X25519 identity", index + 1))
-                .help("keep only lines that start with `AGE-SECRET-KEY-1`, as `age-keygen` writes them")
+            FetchError::new(
+                FetchErrorKind::Damaged,
+                format!("line {} of {source} is no X25519 identity", index + 1),
+            )
+            .help("keep only lines that start with `AGE-SECRET-KEY-1`, as `age-keygen` writes them")
         })?;
         identities.push(Identity(identity));
     }

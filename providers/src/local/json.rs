@@ -54,10 +54,15 @@ impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shape(line, column) => {
-                write!(f, "holds a document of the wrong shape (line {line}, column {column} of its plaintext)")
+                write!(
+                    f,
+                    "holds a document of the wrong shape (line {line}, column {column} of its plaintext)"
+                )
             }
             Self::Foreign => write!(f, "is an age file of something else, not a dsops store"),
-            Self::Newer(version) => write!(f, "is a store of format version {version}, this dsops reads {VERSION}"),
+            Self::Newer(version) => {
+                write!(f, "is a store of format version {version}, this dsops reads {VERSION}")
+            }
             Self::Inconsistent(what) => write!(f, "holds a document that contradicts itself: {what}"),
         }
     }
@@ -148,10 +153,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
 /// Reads a plaintext.
 pub(super) fn read(plaintext: &[u8]) -> Result<Document, Flaw> {
     let shape = |error: &serde_json::Error| Flaw::Shape(error.line(), error.column());
-    let preamble: Preamble<'_> = serde_json::from_slice(plaintext).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Flaw::Foreign,
-        _ => shape(&error),
-    })?;
+    let preamble: Preamble<'_> =
+        serde_json::from_slice(plaintext).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => Flaw::Foreign,
+            _ => shape(&error),
+        })?;
     if preamble.format != FORMAT {
         return Err(Flaw::Foreign);
     }
@@ -173,7 +179,8 @@ pub(super) fn read(plaintext: &[u8]) -> Result<Document, Flaw> {
 }
 
 fn named(read: RecipientIn) -> Result<Named, Flaw> {
-    let recipient = read.key.parse().map_err(|_| Flaw::Inconsistent("a recipient's key is none".to_owned()))?;
+    let recipient =
+        read.key.parse().map_err(|_| Flaw::Inconsistent("a recipient's key is none".to_owned()))?;
     Ok(Named { recipient, name: read.name })
 }
 
@@ -346,13 +353,18 @@ mod tests {
 
     #[test]
     fn every_escape_of_rfc_8259_is_read_as_serde_reads_it() {
-        for literal in
-            [r#""""#, r#""\"\\\/\b\f\n\r\t""#, r#""\u0041\u00e9\u20AC\ud83d\uDD11""#, r#""a\u0000b\nc""#, "\"ü🔑\""]
-        {
+        for literal in [
+            r#""""#,
+            r#""\"\\\/\b\f\n\r\t""#,
+            r#""\u0041\u00e9\u20AC\ud83d\uDD11""#,
+            r#""a\u0000b\nc""#,
+            "\"ü🔑\"",
+        ] {
             assert_eq!(text(literal), serde_json::from_str(literal).ok(), "{literal}");
             assert!(text(literal).is_some(), "{literal}");
         }
-        for literal in [r#""\ud83d""#, r#""\ud83dx""#, r#""\udd11""#, r#""\ud83d\u0041""#, "5", "true", "{}"] {
+        for literal in [r#""\ud83d""#, r#""\ud83dx""#, r#""\udd11""#, r#""\ud83d\u0041""#, "5", "true", "{}"]
+        {
             assert_eq!(text(literal), None, "{literal}");
         }
     }
@@ -382,7 +394,10 @@ mod tests {
         assert_eq!(flaw(r#"{"sops": {}}"#), Flaw::Foreign);
         assert_eq!(flaw(r#"{"format": "other", "version": 1}"#), Flaw::Foreign);
         assert_eq!(flaw(r#"{"format": "dsops-local", "version": 2, "vaults": []}"#), Flaw::Newer(2));
-        assert_eq!(flaw(r#"{"format": "dsops-local", "version": 1, "secrets": {}, "extra": 1}"#), Flaw::Shape(1, 62));
+        assert_eq!(
+            flaw(r#"{"format": "dsops-local", "version": 1, "secrets": {}, "extra": 1}"#),
+            Flaw::Shape(1, 62)
+        );
         assert!(matches!(flaw(&(with_secrets("{}") + "x")), Flaw::Shape(..)));
     }
 
@@ -412,7 +427,12 @@ mod tests {
 
     #[test]
     fn a_wrong_shape_is_reported_by_place_and_never_quoted() {
-        for secrets in [r#""hunter2""#, r#"{"A": "hunter2"}"#, r#"{"A": [{"version": "hunter2"}]}"#, r#"{"A": [{"hunter2": 1}]}"#] {
+        for secrets in [
+            r#""hunter2""#,
+            r#"{"A": "hunter2"}"#,
+            r#"{"A": [{"version": "hunter2"}]}"#,
+            r#"{"A": [{"hunter2": 1}]}"#,
+        ] {
             let flaw = flaw(&with_secrets(secrets));
             assert!(matches!(flaw, Flaw::Shape(..)), "{secrets}");
             assert!(!format!("{flaw} {flaw:?}").contains("hunter2"));

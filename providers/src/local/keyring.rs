@@ -14,6 +14,8 @@ mod item {
     use zbus_secret_service_keyring_store::Store;
     use zeroize::Zeroizing;
 
+    use crate::contract::{FetchError, FetchErrorKind};
+
     /// The item's attributes are `service=dsops` and `username=local-identity`.
     fn entry() -> Result<Entry, Error> {
         Store::new()?.build("dsops", "local-identity", Some(&[("label", "dsops identity")].into()))
@@ -31,15 +33,23 @@ mod item {
         entry()?.set_password(text)
     }
 
-    /// Returns what kind of failure it is. Not the error's own text: one kind of error holds the
-    /// bytes that were read.
-    pub(super) fn what(error: &Error) -> &'static str {
-        match error {
-            Error::NoStorageAccess(_) => "the keyring is locked",
-            Error::Ambiguous(_) => "the keyring holds more than one identity",
-            Error::BadEncoding(_) | Error::BadDataFormat(..) => "the identity in the keyring is not text",
-            _ => "the keyring cannot be reached",
-        }
+    /// Says what went wrong. Not in the error's own words: one kind of it holds what was read.
+    pub(super) fn failed(error: &Error) -> FetchError {
+        let (kind, message, help) = match error {
+            Error::NoStorageAccess(_) => (FetchErrorKind::Forbidden, "the keyring is locked", "unlock it"),
+            Error::Ambiguous(_) => {
+                (FetchErrorKind::Damaged, "the keyring holds more than one identity", "remove all but one")
+            }
+            Error::BadEncoding(_) | Error::BadDataFormat(..) => (
+                FetchErrorKind::Damaged,
+                "the identity in the keyring is not text",
+                "remove it, and store it again",
+            ),
+            _ => {
+                (FetchErrorKind::Unavailable, "the keyring cannot be reached", "keep the identity in a file")
+            }
+        };
+        FetchError::new(kind, message).temporary(false).help(help)
     }
 }
 
@@ -47,7 +57,9 @@ mod item {
 pub(super) fn is_within_reach(env: &EnvSnapshot) -> bool {
     cfg!(feature = "keyring")
         && (env.get_os("DBUS_SESSION_BUS_ADDRESS").is_some_and(|address| !address.is_empty())
-            || env.get_os("XDG_RUNTIME_DIR").is_some_and(|dir| std::path::Path::new(dir).join("bus").exists()))
+            || env
+                .get_os("XDG_RUNTIME_DIR")
+                .is_some_and(|dir| std::path::Path::new(dir).join("bus").exists()))
 }
 
 /// Returns the text of the identity, if the keyring holds one.
@@ -77,8 +89,11 @@ fn reachable(cx: &Context) -> Result<(), FetchError> {
             .help("keep the identity in a file"));
     }
     if !is_within_reach(cx.env()) {
-        return Err(FetchError::new(FetchErrorKind::ToolMissing, "there is no keyring: this session has no bus")
-            .help("keep the identity in a file, or set `DSOPS_LOCAL_IDENTITY`"));
+        return Err(FetchError::new(
+            FetchErrorKind::ToolMissing,
+            "there is no keyring: this session has no bus",
+        )
+        .help("keep the identity in a file, or set `DSOPS_LOCAL_IDENTITY`"));
     }
     Ok(())
 }
@@ -88,8 +103,6 @@ async fn in_pool<T: Send + 'static>(
     cx: &Context,
     call: impl FnOnce() -> Result<T, keyring_core::Error> + Send + 'static,
 ) -> Result<T, FetchError> {
-    let unavailable =
-        |what: &str| FetchError::new(FetchErrorKind::Unavailable, what).temporary(false);
     let called = tokio::task::spawn_blocking(call);
     // A locked keyring asks its owner, who may be away.
     let joined = match cx.time_left()? {
@@ -99,6 +112,7 @@ async fn in_pool<T: Send + 'static>(
         })?,
         None => called.await,
     };
-    let result = joined.map_err(|_| unavailable("the keyring's client stopped"))?;
-    result.map_err(|error| unavailable(item::what(&error)).help("unlock the keyring, or keep the identity in a file"))
+    let stopped =
+        |_| FetchError::new(FetchErrorKind::Unavailable, "the keyring's client stopped").temporary(false);
+    joined.map_err(stopped)?.map_err(|error| item::failed(&error))
 }

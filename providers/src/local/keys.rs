@@ -57,8 +57,11 @@ impl FromStr for Recipient {
     fn from_str(text: &str) -> Result<Self, FetchError> {
         // Whoever pastes the wrong half must not see it again in a log.
         if text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
-            return Err(FetchError::new(FetchErrorKind::Unsupported, "a private key where a recipient is needed")
-                .help("give the `age1…` line beside it, and keep the private key to yourself"));
+            return Err(FetchError::new(
+                FetchErrorKind::Unsupported,
+                "a private key where a recipient is needed",
+            )
+            .help("give the `age1…` line beside it, and keep the private key to yourself"));
         }
         text.parse().map(Self).map_err(|why| {
             FetchError::new(FetchErrorKind::Unsupported, format!("`{text}` is no age recipient: {why}"))
@@ -81,7 +84,8 @@ impl Passphrase {
     ///
     /// `Unauthenticated` where it is empty or not UTF-8, which no age file can have.
     pub fn new(value: &SecretValue) -> Result<Self, FetchError> {
-        let unusable = |why: &str| FetchError::new(FetchErrorKind::Unauthenticated, format!("the passphrase is {why}"));
+        let unusable =
+            |why: &str| FetchError::new(FetchErrorKind::Unauthenticated, format!("the passphrase is {why}"));
         let text = value.expose_str().ok_or_else(|| unusable("not UTF-8 text"))?;
         if text.is_empty() {
             return Err(unusable("empty"));

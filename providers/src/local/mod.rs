@@ -22,8 +22,8 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use crate::contract::{
-    About, Answers, AuthMethod, Backend, Context, DecodeError, Entry, FetchError, FetchErrorKind, Finding, Lister,
-    Locator, LocatorError, LocatorPart, Node, Parts, Provider, SecretValue, Writer,
+    About, Answers, AuthMethod, Backend, Context, DecodeError, Entry, FetchError, FetchErrorKind, Finding,
+    Lister, Locator, LocatorError, LocatorPart, Node, Parts, Provider, SecretValue, Writer,
 };
 
 pub use config::LocalConfig;
@@ -40,6 +40,17 @@ pub struct LocalStore {
     vault: Vault,
     config: LocalConfig,
     known: Mutex<Known>,
+}
+
+/// A store that was just made.
+#[derive(Debug)]
+pub struct Started {
+    /// Who can open it.
+    pub recipients: Vec<Named>,
+    /// Where the identity is.
+    pub source: identity::Source,
+    /// Whether it was there before.
+    pub origin: identity::Origin,
 }
 
 /// What has been found out; failures too, so that a person is not asked twice.
@@ -61,6 +72,22 @@ impl LocalStore {
     #[must_use]
     pub fn vault(&self) -> &Vault {
         &self.vault
+    }
+
+    /// Creates the store for the caller's identity, which is made where there is none. A store for a
+    /// passphrase is made by [`Vault::create`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`identity::find_or_make`] and [`Vault::create`].
+    pub async fn init(&self, cx: &Context, name: Option<String>) -> Result<Started, FetchError> {
+        self.vault.check_free()?;
+        let (found, origin) = identity::find_or_make(cx, self.config.identity.as_deref()).await?;
+        let mine = |identity: &Identity| Named { recipient: identity.recipient(), name: name.clone() };
+        let recipients: Vec<Named> = found.identities.iter().map(mine).collect();
+        self.vault.create(&Seal::Recipients(recipients.clone()))?;
+        *self.known.lock().await = Known::default();
+        Ok(Started { recipients, source: found.source, origin })
     }
 
     /// Returns what opens the store: an identity, or the passphrase, which may have to be asked for.
@@ -187,7 +214,9 @@ impl Provider for LocalStore {
         let path = self.vault.path().display();
         match self.vault.takes() {
             Ok(Takes::Identity) => findings.push(Finding::ok("file", format!("`{path}` takes an identity"))),
-            Ok(Takes::Passphrase) => findings.push(Finding::ok("file", format!("`{path}` takes a passphrase"))),
+            Ok(Takes::Passphrase) => {
+                findings.push(Finding::ok("file", format!("`{path}` takes a passphrase")))
+            }
             Err(error) => {
                 findings.push(Finding::failed("file", &error));
                 findings.push(Finding::skipped("keys", "there is nothing to open"));
@@ -281,7 +310,9 @@ impl Backend for LocalStore {
                 .help("keep the one that the file is encrypted to"));
         }
         if config.identity.as_deref() == Some("") {
-            return Err(DecodeError::at(at("identity"), "an empty path").help("take the key out for the default"));
+            return Err(
+                DecodeError::at(at("identity"), "an empty path").help("take the key out for the default")
+            );
         }
         Ok(())
     }

@@ -10,7 +10,10 @@ use crate::contract::{LocatorError, LocatorPart};
 pub fn check_secret(path: &str) -> Result<(), LocatorError> {
     check_segments(path)?;
     if looks_versioned(path) {
-        return Err(bad(format!("`{path}` ends like a version"), "choose a name that does not end in `@v` and digits"));
+        return Err(bad(
+            format!("`{path}` ends like a version"),
+            "choose a name that does not end in `@v` and digits",
+        ));
     }
     Ok(())
 }
@@ -31,7 +34,10 @@ fn check_segments(path: &str) -> Result<(), LocatorError> {
     }
     for segment in path.split('/') {
         if segment.is_empty() {
-            return Err(bad(format!("`{path}` has an empty part"), "write one `/` between folders, and none at the ends"));
+            return Err(bad(
+                format!("`{path}` has an empty part"),
+                "write one `/` between folders, and none at the ends",
+            ));
         }
         if segment == "." || segment == ".." {
             return Err(bad(format!("`{path}` has the part `{segment}`"), "name the folder itself"));
@@ -56,14 +62,18 @@ mod tests {
 
     #[test]
     fn a_name_is_any_text_with_slashes_between_folders() {
-        for name in ["KEY", "a/b/KEY", "with space", "ünïcode/🔑", "a.b", "...", "user@v", "mail@vx1", "@v1/x"] {
+        for name in
+            ["KEY", "a/b/KEY", "with space", "ünïcode/🔑", "a.b", "...", "user@v", "mail@vx1", "@v1/x"]
+        {
             check_secret(name).unwrap();
         }
     }
 
     #[test]
     fn a_name_that_could_be_read_in_two_ways_is_refused() {
-        for name in ["", "/a", "a/", "a//b", ".", "..", "a/../b", "./a", "a\nb", "a\0", "\u{85}", "KEY@v1", "a/b@v007"] {
+        for name in [
+            "", "/a", "a/", "a//b", ".", "..", "a/../b", "./a", "a\nb", "a\0", "\u{85}", "KEY@v1", "a/b@v007",
+        ] {
             assert!(check_secret(name).is_err(), "{name:?}");
         }
         check_folder("").unwrap();

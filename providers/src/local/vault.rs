@@ -43,6 +43,15 @@ impl Vault {
         Writer::lock(&self.path)?.write(Old::Nothing, &bytes)
     }
 
+    /// Checks that nothing is there yet. [`Vault::create`] checks again, in one step with writing.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where something is.
+    pub fn check_free(&self) -> Result<(), FetchError> {
+        file::check_free(&self.path)
+    }
+
     /// Returns the kind of key that the file takes, without needing one.
     ///
     /// # Errors
@@ -113,8 +122,12 @@ impl Vault {
     /// change who can open it without anybody having asked for that.
     fn same_seal(&self, bytes: &[u8], document: &Document, keys: &Keys) -> Result<Seal, FetchError> {
         match (self.sealed(bytes).takes()?, keys, document.recipients.is_empty()) {
-            (Takes::Passphrase, Keys::Passphrase(passphrase), true) => Ok(Seal::Passphrase(passphrase.clone())),
-            (Takes::Identity, Keys::Identities(_), false) => Ok(Seal::Recipients(document.recipients.clone())),
+            (Takes::Passphrase, Keys::Passphrase(passphrase), true) => {
+                Ok(Seal::Passphrase(passphrase.clone()))
+            }
+            (Takes::Identity, Keys::Identities(_), false) => {
+                Ok(Seal::Recipients(document.recipients.clone()))
+            }
             _ => Err(FetchError::new(
                 FetchErrorKind::Damaged,
                 format!("`{}` is encrypted in another way than its document says", self.path.display()),
@@ -126,7 +139,8 @@ impl Vault {
     fn parse(&self, bytes: &[u8], keys: &Keys) -> Result<Document, FetchError> {
         let plaintext = self.sealed(bytes).open(keys)?;
         json::read(&plaintext).map_err(|flaw| {
-            FetchError::new(FetchErrorKind::Damaged, format!("`{}` {flaw}", self.path.display())).help(flaw.advice())
+            FetchError::new(FetchErrorKind::Damaged, format!("`{}` {flaw}", self.path.display()))
+                .help(flaw.advice())
         })
     }
 

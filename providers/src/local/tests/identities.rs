@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::support::Fixture;
-use crate::contract::{Context, FetchErrorKind};
-use crate::local::identity::{self, Source};
-use crate::local::{Identity, Recipient};
+use crate::contract::{Backend as _, Context, FetchErrorKind};
+use crate::local::identity::{self, Origin, Source};
+use crate::local::{Identity, LocalConfig, LocalStore, Recipient};
 
 async fn found(cx: &Context, configured: Option<&str>) -> (Recipient, Source) {
     let found = identity::find(cx, configured).await.unwrap();
@@ -25,7 +25,10 @@ async fn the_variable_goes_before_the_option_and_that_before_the_default() {
     let cx = fixture.context(&[]);
     let default = fixture.dir.path().join(".config/dsops/identity.txt");
     assert_eq!(found(&cx, None).await, (fixture.identity.recipient(), Source::File(default)));
-    assert_eq!(found(&cx, Some("keys/mine.txt")).await, (in_option.recipient(), Source::File(option.clone())));
+    assert_eq!(
+        found(&cx, Some("keys/mine.txt")).await,
+        (in_option.recipient(), Source::File(option.clone()))
+    );
     let cx = fixture.context(&[("DSOPS_LOCAL_IDENTITY", variable)]);
     assert_eq!(found(&cx, Some("keys/mine.txt")).await, (in_variable.recipient(), Source::Variable));
     let cx = fixture.context(&[("DSOPS_LOCAL_IDENTITY", option.to_str().unwrap())]);
@@ -133,4 +136,32 @@ fn a_private_key_given_as_a_recipient_is_not_repeated() {
         assert!(!format!("{error:?}").to_uppercase().contains(&text.to_uppercase()));
     }
     assert!("age1nonsense".parse::<Recipient>().unwrap_err().message().contains("age1nonsense"));
+}
+
+#[tokio::test]
+async fn init_uses_the_identity_that_is_there_and_makes_one_only_where_none_is() {
+    let fixture = Fixture::new();
+    let cx = fixture.context(&[]);
+    let at = |path: &str, identity: Option<&str>| {
+        let config = LocalConfig { identity: identity.map(str::to_owned), ..LocalConfig::at(path) };
+        LocalStore::open(config, &cx).unwrap()
+    };
+    let started = at("second.age", None).init(&cx, Some("me".to_owned())).await.unwrap();
+    assert_eq!(started.origin, Origin::Found);
+    assert_eq!(started.recipients[0].recipient, fixture.identity.recipient());
+
+    let third = at("third.age", Some("keys/third.txt"));
+    let started = third.init(&cx, None).await.unwrap();
+    assert_eq!(started.origin, Origin::Made);
+    assert_eq!(started.source, Source::File(fixture.dir.path().join("keys/third.txt")));
+    assert!(third.document(&cx).await.unwrap().secrets().next().is_none());
+
+    let again = at("third.age", Some("keys/fourth.txt")).init(&cx, None).await.unwrap_err();
+    assert_eq!(again.kind(), FetchErrorKind::Unsupported);
+    assert!(!fixture.dir.path().join("keys/fourth.txt").exists());
+
+    let cx = fixture.context(&[("DSOPS_LOCAL_IDENTITY", "/nowhere/identity.txt")]);
+    let error = at("fifth.age", None).init(&cx, None).await.unwrap_err();
+    assert_eq!(error.kind(), FetchErrorKind::Unauthenticated);
+    assert!(!fixture.dir.path().join("fifth.age").exists());
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::support::{Fixture, named, passphrase};
 use crate::contract::{
-    Backend as _, Context, FetchErrorKind, Key, Lister as _, Locator, NoExpansion, Node, NodeKind, Prompt, Provider as _, Scalar,
-    SecretValue, Span, decode, Status, Writer as _,
+    Backend as _, Context, FetchErrorKind, Key, Lister as _, Locator, NoExpansion, Node, NodeKind, Prompt,
+    Provider as _, Scalar, SecretValue, Span, Status, Writer as _, decode,
 };
 use crate::local::{Content, Identity, Keys, LocalConfig, LocalStore, Named, Passphrase, Seal};
 
@@ -99,7 +99,10 @@ fn versions_count_up_and_survive_a_deletion_without_their_values() {
     let error = document.get("KEY", Some(1)).unwrap_err();
     assert_eq!(error.kind(), FetchErrorKind::VersionNotFound);
     assert!(error.message().starts_with("version 1 of `KEY` was deleted on 20"), "{error}");
-    assert_eq!(fixture.vault.edit(&keys, |document| document.delete("other")).unwrap_err().kind(), FetchErrorKind::NotFound);
+    assert_eq!(
+        fixture.vault.edit(&keys, |document| document.delete("other")).unwrap_err().kind(),
+        FetchErrorKind::NotFound
+    );
 }
 
 #[test]
@@ -117,13 +120,17 @@ fn a_comment_stays_until_another_replaces_it() {
     let document = fixture.vault.read(&keys).unwrap();
     let comments: Vec<Option<&str>> =
         document.history("KEY").unwrap().iter().map(|version| version.comment.as_deref()).collect();
-    assert_eq!(comments, [Some("from the vendor's portal"), Some("from the vendor's portal"), Some("rotated"), None]);
+    assert_eq!(
+        comments,
+        [Some("from the vendor's portal"), Some("from the vendor's portal"), Some("rotated"), None]
+    );
 }
 
 #[tokio::test]
 async fn a_folder_lists_what_lies_directly_in_it() {
     let fixture = Fixture::new();
-    for name in ["A", "db/PASSWORD", "db/USER", "db/replica/PASSWORD", "db-old/X", "db/gone", "zz/deep/er/Y"] {
+    for name in ["A", "db/PASSWORD", "db/USER", "db/replica/PASSWORD", "db-old/X", "db/gone", "zz/deep/er/Y"]
+    {
         fixture.set(name, name);
     }
     let keys = fixture.keys();
@@ -163,7 +170,9 @@ fn an_absent_secret_is_answered_with_the_name_that_was_probably_meant() {
     ] {
         let error = document.get(asked, None).unwrap_err();
         match meant {
-            Some(meant) => assert_eq!(error.advice(), Some(format!("did you mean `{meant}`?").as_str()), "{asked}"),
+            Some(meant) => {
+                assert_eq!(error.advice(), Some(format!("did you mean `{meant}`?").as_str()), "{asked}")
+            }
             None => assert_eq!(error.advice(), Some("run `dsops local list` for the names")),
         }
     }
@@ -190,7 +199,10 @@ fn a_removed_recipient_cannot_open_the_next_file() {
 
     let remove = |who: &str| fixture.vault.edit(&mine, |document| document.remove_recipient(who));
     assert_eq!(remove("bob").unwrap_err().kind(), FetchErrorKind::NotFound);
-    assert_eq!(remove("alice").unwrap(), Named { recipient: other.recipient(), name: Some("alice".to_owned()) });
+    assert_eq!(
+        remove("alice").unwrap(),
+        Named { recipient: other.recipient(), name: Some("alice".to_owned()) }
+    );
     let error = fixture.vault.read(&theirs).unwrap_err();
     assert_eq!(error.kind(), FetchErrorKind::Unauthenticated);
     assert!(error.advice().unwrap().contains(&other.recipient().to_string()), "{error:?}");
@@ -254,7 +266,8 @@ fn a_passphrase_that_no_file_can_have_is_refused() {
 fn init_leaves_alone_what_is_there() {
     let fixture = Fixture::new();
     fixture.set("KEY", "value");
-    let error = fixture.vault.create(&Seal::Recipients(vec![named(fixture.identity.recipient())])).unwrap_err();
+    let error =
+        fixture.vault.create(&Seal::Recipients(vec![named(fixture.identity.recipient())])).unwrap_err();
     assert_eq!(error.kind(), FetchErrorKind::Unsupported);
     assert_eq!(fixture.get("KEY"), b"value");
 }
@@ -310,7 +323,9 @@ async fn a_passphrase_is_asked_for_once_and_a_refusal_too() {
     let fixture = Fixture::new();
     fixture.set("a/KEY", "value");
     fixture.vault.rekey(&fixture.keys(), &Seal::Passphrase(passphrase("right"))).unwrap();
-    for (typed, kind) in [(Some("right"), None), (Some("wrong"), Some("unauthenticated")), (None, Some("unauthenticated"))] {
+    for (typed, kind) in
+        [(Some("right"), None), (Some("wrong"), Some("unauthenticated")), (None, Some("unauthenticated"))]
+    {
         let asked = Arc::new(AtomicUsize::new(0));
         let cx = fixture.context_with(&[], Typed(typed, Arc::clone(&asked)));
         let store = fixture.open(&cx);
@@ -339,11 +354,20 @@ async fn check_names_the_step_that_fails() {
 
     let other = Identity::generate().to_secret();
     let stranger = fixture.context(&[("DSOPS_LOCAL_IDENTITY", other.expose_str().unwrap())]);
-    assert_eq!(steps(&stranger).await, [("file", Status::Ok), ("keys", Status::Ok), ("content", Status::Failed)]);
+    assert_eq!(
+        steps(&stranger).await,
+        [("file", Status::Ok), ("keys", Status::Ok), ("content", Status::Failed)]
+    );
     std::fs::remove_dir_all(fixture.dir.path().join(".config")).unwrap();
-    assert_eq!(steps(&cx).await, [("file", Status::Ok), ("keys", Status::Failed), ("content", Status::Skipped)]);
+    assert_eq!(
+        steps(&cx).await,
+        [("file", Status::Ok), ("keys", Status::Failed), ("content", Status::Skipped)]
+    );
     std::fs::remove_file(fixture.path()).unwrap();
-    assert_eq!(steps(&cx).await, [("file", Status::Failed), ("keys", Status::Skipped), ("content", Status::Skipped)]);
+    assert_eq!(
+        steps(&cx).await,
+        [("file", Status::Failed), ("keys", Status::Skipped), ("content", Status::Skipped)]
+    );
 }
 
 #[test]
@@ -366,7 +390,8 @@ fn a_reference_that_the_store_could_not_use_is_refused_before_it_is_opened() {
 fn options_that_contradict_each_other_are_refused_at_their_place() {
     let valid = |options: &[(&str, &str)]| {
         let node = section(options);
-        LocalStore::validate(&decode(&node, &NoExpansion).unwrap(), &node).map_err(|error| error.span.unwrap().start)
+        LocalStore::validate(&decode(&node, &NoExpansion).unwrap(), &node)
+            .map_err(|error| error.span.unwrap().start)
     };
     assert_eq!(valid(&[]), Ok(()));
     assert_eq!(valid(&[("identity", "keyring")]), Ok(()));
@@ -408,6 +433,7 @@ fn debug_of_everything_that_holds_a_secret_shows_none() {
     fixture.set("KEY", "hunter2");
     let document = fixture.vault.read(&fixture.keys()).unwrap();
     let typed = Keys::Passphrase(passphrase("hunter2"));
-    let shown = format!("{document:?} {typed:?} {:?} {:?}", fixture.keys(), Seal::Passphrase(passphrase("hunter2")));
+    let shown =
+        format!("{document:?} {typed:?} {:?} {:?}", fixture.keys(), Seal::Passphrase(passphrase("hunter2")));
     assert!(!shown.contains("hunter2") && !shown.to_uppercase().contains("AGE-SECRET"), "{shown}");
 }

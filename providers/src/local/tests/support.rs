@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use crate::contract::{Backend as _, Context, EnvSnapshot, Prompt, SecretValue};
-use crate::local::{Identity, Keys, LocalConfig, LocalStore, Named, Passphrase, Recipient, Seal, Vault, identity};
+use crate::local::{
+    Identity, Keys, LocalConfig, LocalStore, Named, Passphrase, Recipient, Seal, Vault, identity,
+};
 
 pub(super) struct Fixture {
     pub(super) dir: tempfile::TempDir,

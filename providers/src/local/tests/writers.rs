@@ -35,7 +35,8 @@ fn opened(home: &std::path::Path) -> (Vault, Keys) {
     let text = fs::read_to_string(home.join(".config/dsops/identity.txt")).unwrap();
     let env = [(identity::VARIABLE, text.as_str())].into_iter().collect();
     let cx = crate::contract::Context::builder().env(env).build();
-    let found = futures::executor::block_on(identity::find(&cx, None)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let found = runtime.block_on(identity::find(&cx, None)).unwrap();
     (Vault::at(home.join("secrets.age")), Keys::Identities(found.identities))
 }
 
@@ -104,13 +105,16 @@ fn a_writer_killed_at_any_moment_leaves_a_whole_file() {
 fn leftovers_of_a_crash_neither_matter_nor_stay() {
     let fixture = Fixture::new();
     fixture.set("KEY", "value");
-    fs::write(fixture.dir.path().join(".secrets.age.Ab12Cd.tmp"), "half a file").unwrap();
+    fs::write(fixture.dir.path().join(".secrets.age.Ab12Cd.dsops-tmp"), "half a file").unwrap();
     fs::write(fixture.dir.path().join(".secrets.age.lock"), "").unwrap();
-    fs::write(fixture.dir.path().join(".secrets.age.swp"), "an editor's").unwrap();
+    let others = [".secrets.age.backup.tmp", ".secrets.age.old.Ab12Cd.dsops-tmp", ".secrets.age.swp"];
+    for other in others {
+        fs::write(fixture.dir.path().join(other), "not ours").unwrap();
+    }
     assert_eq!(fixture.get("KEY"), b"value");
     fixture.set("KEY", "next");
     assert_eq!(fixture.get("KEY"), b"next");
-    assert_eq!(fixture.files(), [".config", ".secrets.age.swp", "secrets.age"]);
+    assert_eq!(fixture.files(), [&[".config"], &others[..], &["secrets.age"]].concat());
 }
 
 #[test]
