@@ -24,6 +24,7 @@ backends! {
     local::LocalStore,
     literal::Literals,
     env::Env,
+    dotenv::Dotenv,
     exec::Exec,
 }
 

@@ -100,7 +100,8 @@ pub struct Invocation<'a> {
     pub program: &'a Program,
     /// Its arguments. Every user of the machine can read them: no secrets here.
     pub args: Vec<OsString>,
-    /// Its whole environment; nothing is inherited.
+    /// Its whole environment; nothing is inherited. Only the program and its user can read it, and the
+    /// system's copy cannot be overwritten: prefer stdin for secrets where the program has the choice.
     pub env: Vec<(OsString, OsString)>,
     /// What it reads from stdin, which is closed after it.
     pub stdin: Zeroizing<Vec<u8>>,
@@ -142,6 +143,7 @@ impl Invocation<'_> {
         };
         if outcome.is_err() {
             group.kill();
+            let _ = child.start_kill();
             // Waited for here: once dsops becomes the command, nobody else would.
             let _ = tokio::time::timeout(BURIAL, child.wait()).await;
         }
@@ -219,14 +221,11 @@ impl Invocation<'_> {
             if bytes.is_empty() {
                 return Ok(kept.0);
             }
-            let room = most - kept.len();
-            match (bytes.get(..room), excess) {
-                (Some(fitting), Excess::Dropped) => kept.add(fitting),
-                (Some(fitting), Excess::Refused) if fitting.len() < bytes.len() => {
-                    return Err(self.too_much());
-                }
-                _ => kept.add(bytes),
+            let fitting = bytes.get(..most - kept.len()).unwrap_or(bytes);
+            if fitting.len() < bytes.len() && excess == Excess::Refused {
+                return Err(self.too_much());
             }
+            kept.add(fitting);
         }
     }
 
@@ -247,7 +246,7 @@ impl Invocation<'_> {
             FetchErrorKind::Malformed,
             format!("`{}` wrote more than {} bytes and was ended", self.name(), self.max_output),
         )
-        .help("raise `max_output` on the store, or make the program answer only what it is asked")
+        .help("make the program write no more than it is asked for")
     }
 
     fn broken(&self, error: io::Error) -> FetchError {
@@ -258,7 +257,7 @@ impl Invocation<'_> {
 }
 
 /// What becomes of output beyond the limit.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Excess {
     /// The run fails.
     Refused,

@@ -2,6 +2,7 @@
 
 mod config;
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 use std::ffi::OsStr;

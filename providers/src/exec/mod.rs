@@ -3,6 +3,7 @@
 mod config;
 mod protocol;
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 use std::collections::HashSet;
@@ -28,7 +29,7 @@ pub struct Exec {
 impl Provider for Exec {
     async fn fetch(&self, cx: &Context, locators: &[Locator]) -> Answers {
         if locators.is_empty() {
-            return Answers::lookup(locators, |_| Ok(SecretValue::from("")));
+            return Answers::lookup(locators, |locator| Err(protocol::unanswered(&locator.path)));
         }
         match self.ask(cx, locators).await {
             Ok(answers) => answers,
@@ -65,7 +66,12 @@ impl Exec {
             stdin: protocol::request(cx.store(), &ids),
             max_output: self.config.max_output,
         };
-        let output = invocation.run(cx).await?;
+        let output = invocation.run(cx).await.map_err(|error| match error.kind() {
+            FetchErrorKind::Malformed => {
+                error.help("raise `max_output` on the store, or make the program answer only what it is asked")
+            }
+            _ => error,
+        })?;
         let answer = read(&program, &output)?;
         Ok(Answers::lookup(locators, |locator| answer.about(&locator.path)))
     }

@@ -92,16 +92,21 @@ impl<'a> Answer<'a> {
                 )
             }),
             (None, Some(Once::Said(refusal))) => Err(refusal.error(id)),
-            (None, None) => Err(malformed(
-                format!("the program said nothing about `{id}`"),
-                "make the program answer every id, under `values` or under `errors`",
-            )),
+            (None, None) => Err(unanswered(id)),
             _ => Err(malformed(
                 format!("the program said more than one thing about `{id}`"),
                 "make the program answer every id once, under `values` or under `errors`",
             )),
         }
     }
+}
+
+/// Returns the error for an id that the answer does not have.
+pub(super) fn unanswered(id: &str) -> FetchError {
+    malformed(
+        format!("the program said nothing about `{id}`"),
+        "make the program answer every id, under `values` or under `errors`",
+    )
 }
 
 fn malformed(message: String, help: &str) -> FetchError {
