@@ -61,7 +61,9 @@ pub(crate) struct Exec {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).filter(|time| !time.is_zero()).ok_or_else(|| "write a time such as `90s` or `5m`".to_owned())
+    parse_duration(text)
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| "write a time such as `90s` or `5m`".to_owned())
 }
 
 impl Exec {
@@ -95,10 +97,19 @@ impl Exec {
         };
         let here = std::env::current_dir()?;
         let dir = self.working_dir.as_ref().map_or(here.clone(), |dir| here.join(dir));
+        // A directory that is not there is told as such when the command is started.
+        if !dir.is_dir() {
+            return Ok(());
+        }
         exec::find(program, session.env.get_os("PATH"), &dir).map(drop).map_err(|error| failed(&error))
     }
 
-    fn child(&self, session: &Session, config: &Config, resolution: &Resolution) -> Result<ChildEnvironment, Stop> {
+    fn child(
+        &self,
+        session: &Session,
+        config: &Config,
+        resolution: &Resolution,
+    ) -> Result<ChildEnvironment, Stop> {
         let strip = if self.keep_credentials { BTreeSet::new() } else { credentials(config) };
         let options = Options {
             precedence: if self.allow_override { Precedence::Inherited } else { Precedence::Resolved },
@@ -107,7 +118,8 @@ impl Exec {
             keep: BTreeSet::new(),
             command: &self.command,
         };
-        let resolved = resolution.values.iter().map(|(name, resolved)| (name.as_str(), resolved.value.as_ref()));
+        let resolved =
+            resolution.values.iter().map(|(name, resolved)| (name.as_str(), resolved.value.as_ref()));
         ChildEnvironment::build(&session.env, resolved, &options).map_err(|error| {
             let reports = error.problems().iter().map(|problem| {
                 Diagnostic::new(problem.code(), exit::NOT_STARTED, problem.to_string()).help(problem.advice())
@@ -158,7 +170,8 @@ fn failed(error: &ExecError) -> Stop {
 fn stats(cx: &Context) -> String {
     let meter = cx.meter();
     let (requests, logins, processes) = (meter.requests(), meter.logins(), meter.processes());
-    let mut text = format!("{requests} request{}, {logins} of them login{}", plural(requests), plural(logins));
+    let mut text =
+        format!("{requests} request{}, {logins} of them login{}", plural(requests), plural(logins));
     if processes > 0 {
         text.push_str(&format!(", {processes} outside program{}", plural(processes)));
     }
@@ -171,16 +184,21 @@ fn print(session: &Session, child: &ChildEnvironment, resolution: &Resolution) -
     let mut rows: Vec<Vec<String>> = resolved
         .map(|variable| {
             let name = variable.name.to_string_lossy().into_owned();
-            let source = resolution.values.get(&name).map_or_else(String::new, |resolved| resolved.source.clone());
+            let source =
+                resolution.values.get(&name).map_or_else(String::new, |resolved| resolved.source.clone());
             let note = if variable.overrides { "replaces an inherited one" } else { "" };
             vec![name, source, note.to_owned()]
         })
         .collect();
     let kept = resolution.values.keys().filter(|name| {
-        !child.variables().any(|variable| variable.source == Source::Resolved && variable.name == name.as_str())
+        !child
+            .variables()
+            .any(|variable| variable.source == Source::Resolved && variable.name == name.as_str())
     });
     rows.extend(kept.map(|name| vec![name.clone(), "inherited".to_owned(), "--allow-override".to_owned()]));
-    rows.extend(resolution.absent.iter().map(|name| vec![name.clone(), String::new(), "absent, optional".to_owned()]));
+    rows.extend(
+        resolution.absent.iter().map(|name| vec![name.clone(), String::new(), "absent, optional".to_owned()]),
+    );
     rows.extend(child.stripped().iter().map(|name| {
         vec![name.clone(), "inherited".to_owned(), "taken out: a store's credential".to_owned()]
     }));

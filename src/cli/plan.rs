@@ -61,7 +61,12 @@ impl Plan {
                 (None, true, _) => "left out",
                 (None, false, _) => "an error",
             };
-            vec![variable.name.clone(), source, variable.transform.names().collect::<Vec<_>>().join(", "), absent.to_owned()]
+            vec![
+                variable.name.clone(),
+                source,
+                variable.transform.names().collect::<Vec<_>>().join(", "),
+                absent.to_owned(),
+            ]
         }));
         let table = session.output.table(&["variable", "source", "transform", "if absent"], rows);
         let mut lines = vec![table, String::new()];

@@ -18,8 +18,10 @@ use crate::diagnostics::Diagnostic;
 ///
 /// A file appears whole or not at all, readable by its owner only.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  dsops render --env dev --out .env\n  dsops render --env dev --format json | jq .\n  \
-    dsops render --env dev --template app.conf.j2 --out app.conf")]
+#[command(
+    after_help = "Examples:\n  dsops render --env dev --out .env\n  dsops render --env dev --format json | jq .\n  \
+    dsops render --env dev --template app.conf.j2 --out app.conf"
+)]
 pub(crate) struct Render {
     /// The environment
     #[arg(long, short, env = "DSOPS_ENV", value_name = "NAME")]
@@ -62,11 +64,15 @@ impl Render {
         let cx = session.context(&config);
         let resolution = session.resolve(&config, &plan, &cx)?;
         session.stop_or_warn(&config, &resolution, self.allow_missing)?;
-        let values: Vec<(&str, &dsops_providers::contract::SecretValue)> =
-            resolution.values.iter().map(|(name, resolved)| (name.as_str(), resolved.value.as_ref())).collect();
+        let values: Vec<(&str, &dsops_providers::contract::SecretValue)> = resolution
+            .values
+            .iter()
+            .map(|(name, resolved)| (name.as_str(), resolved.value.as_ref()))
+            .collect();
         let options = render::Options { template: template.as_deref() };
-        let rendered = render::render(format, &values, &options)
-            .map_err(|errors| Stop::Reports(errors.iter().map(|error| failed(error, exit::TRANSFORM)).collect()))?;
+        let rendered = render::render(format, &values, &options).map_err(|errors| {
+            Stop::Reports(errors.iter().map(|error| failed(error, exit::TRANSFORM)).collect())
+        })?;
         for note in &rendered.notes {
             session.output.remark(&format!("`{}`: {}", note.variable, note.message));
         }
@@ -76,7 +82,8 @@ impl Render {
             Some(target) => {
                 write(&target, &text, self.permissions).map_err(|error| {
                     let message = format!("`{}` cannot be written: {error}", target.display());
-                    Diagnostic::new("dsops::output", exit::STORE, message).help("see the directory and its permissions")
+                    Diagnostic::new("dsops::output", exit::STORE, message)
+                        .help("see the directory and its permissions")
                 })?;
                 let count = values.len();
                 session.output.remark(&format!(
@@ -93,7 +100,9 @@ impl Render {
         if self.template.is_some() {
             return match self.format {
                 None | Some(Format::Template) => Ok(Format::Template),
-                Some(_) => Err(usage("`--template` fills a template, and `--format` asks for something else")),
+                Some(_) => {
+                    Err(usage("`--template` fills a template, and `--format` asks for something else"))
+                }
             };
         }
         let format = match (self.format, out) {
@@ -102,7 +111,9 @@ impl Render {
             (None, None) => Format::Dotenv,
         };
         if format == Format::Template {
-            return Err(usage("the format `template` needs a template").help_with("name one with `--template FILE`"));
+            return Err(
+                usage("the format `template` needs a template").help_with("name one with `--template FILE`")
+            );
         }
         Ok(format)
     }
@@ -123,7 +134,9 @@ fn usage(message: &str) -> Stop {
 impl Stop {
     fn help_with(self, help: &str) -> Self {
         match self {
-            Self::Reports(reports) => Self::Reports(reports.into_iter().map(|report| report.help(help)).collect()),
+            Self::Reports(reports) => {
+                Self::Reports(reports.into_iter().map(|report| report.help(help)).collect())
+            }
             other => other,
         }
     }
@@ -158,7 +171,10 @@ fn allowed(config: &Config, path: &Path) -> Result<PathBuf, Stop> {
 /// Writes by rename: a reader sees the old file or the new one, and never one that others may read.
 fn write(target: &Path, text: &[u8], mode: u32) -> std::io::Result<()> {
     let dir = target.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::Builder::new().prefix(".dsops-").permissions(fs::Permissions::from_mode(0o600)).tempfile_in(dir)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".dsops-")
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(dir)?;
     file.write_all(text)?;
     file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
     file.as_file().sync_all()?;

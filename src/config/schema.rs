@@ -58,7 +58,42 @@ pub fn schema() -> Value {
         root.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
         root.insert("$defs".to_owned(), Value::Object(definitions));
     }
+    tidy(&mut root);
     root
+}
+
+/// Takes out what the structs say and the file does not take: an option that may be absent may not be
+/// null. Descriptions lose the line breaks of the source.
+fn tidy(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Object(object) => {
+            if let Some(Value::Array(types)) = object.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    object.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(Value::Array(branches)) = object.get_mut("anyOf") {
+                branches.retain(|branch| branch.get("type").is_none_or(|name| name != "null"));
+                if let [Value::Object(only)] = branches.as_slice() {
+                    let only = only.clone();
+                    object.remove("anyOf");
+                    only.into_iter().for_each(|(key, value)| {
+                        object.entry(key).or_insert(value);
+                    });
+                }
+            }
+            if let Some(Value::String(text)) = object.get_mut("description") {
+                let paragraphs: Vec<String> =
+                    text.split("\n\n").map(|text| text.replace('\n', " ")).collect();
+                *text = paragraphs.join("\n\n");
+            }
+            object.values_mut().for_each(tidy);
+        }
+        _ => {}
+    }
 }
 
 /// Adds the options that the engine reads itself to those of a backend.

@@ -76,6 +76,10 @@ fn stores_schema(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+fn version_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "integer"] })
+}
+
 /// One environment. Every key but `extends` and `import` is a variable.
 pub(super) struct EnvironmentShape;
 
@@ -226,6 +230,7 @@ pub(super) struct FromParts {
     /// The part of the secret that is wanted.
     pub(super) field: Option<String>,
     /// The version that is wanted.
+    #[schemars(schema_with = "version_schema")]
     pub(super) version: Option<String>,
     /// 1Password: the vault.
     pub(super) vault: Option<String>,

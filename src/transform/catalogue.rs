@@ -129,14 +129,7 @@ pub(super) fn names() -> String {
 
 /// Returns the mistake of naming what is not there.
 pub(super) fn unknown(name: &str) -> Fault {
-    let near = ALL
-        .iter()
-        .map(|entry| (strsim::osa_distance(&name.to_lowercase(), entry.name), entry.name))
-        .filter(|(distance, _)| *distance <= name.chars().count().max(3) / 3)
-        .min_by_key(|(distance, _)| *distance);
-    let help = match near {
-        Some((_, near)) => format!("did you mean `{near}`?"),
-        None => format!("use {}, or put text that holds a comma or pipe in quotes", names()),
-    };
+    let help = crate::suggest::did_you_mean(name, ALL.iter().map(|entry| entry.name))
+        .unwrap_or_else(|| format!("use {}, or put text that holds a comma or pipe in quotes", names()));
     Fault::new(format!("no transform is named `{name}`")).help(help)
 }
