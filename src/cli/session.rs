@@ -70,7 +70,12 @@ impl Session {
 
     /// Fetches everything that a plan names.
     pub(crate) fn resolve(&self, config: &Config, plan: &Plan, cx: &Context) -> Result<Resolution, Stop> {
-        Ok(runtime()?.block_on(resolve::resolve(config, plan, cx)))
+        let resolving = resolve::resolve(config, plan, cx);
+        // Signals are left alone where no store runs a program that would have to be ended.
+        if plan.cost().processes == 0 {
+            return Ok(runtime()?.block_on(resolving));
+        }
+        Ok(runtime()?.block_on(dsops::exec::interruptible(resolving)))
     }
 
     /// Turns failures into reports.

@@ -3,6 +3,7 @@
 mod error;
 mod find;
 mod harden;
+mod interrupt;
 mod launch;
 mod replace;
 mod signals;
@@ -16,6 +17,7 @@ use crate::environment::ChildEnvironment;
 pub use error::{ExecError, ExecErrorKind};
 pub use find::find;
 pub use harden::{Hardened, harden};
+pub use interrupt::interruptible;
 pub use replace::replace;
 pub use supervise::{Ended, Timeout, supervise};
 

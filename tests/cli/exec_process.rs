@@ -126,3 +126,24 @@ fn a_watched_command_ends_dsops_as_it_ends() {
     let _ = exec(&["--timeout", "1m"], &["sh", "-c", "kill -TERM $$"]).run().killed_by(Signal::SIGTERM);
     let _ = exec(&["--timeout", "1m"], &["sh", "-c", "kill -KILL $$"]).run().killed_by(Signal::SIGKILL);
 }
+
+#[test]
+fn an_interrupted_fetch_ends_the_program_that_it_waits_for() {
+    let run = Dsops::new()
+        .config("secretStores: {slow: {type: exec, command: ./slow}}\nenvs: {dev: {A: {from: slow/KEY}}}")
+        .program("slow", "#!/bin/sh\necho $$ > started\nexec sleep 60\n")
+        .args(["exec", "--env", "dev", "--", "true"]);
+    let started = run.path("started");
+    let running = run.start();
+    let program = loop {
+        match std::fs::read_to_string(&started).ok().and_then(|text| text.trim().parse::<i32>().ok()) {
+            Some(pid) => break pid,
+            None => std::thread::yield_now(),
+        }
+    };
+    running.signal(Signal::SIGTERM);
+    let _ = running.wait().killed_by(Signal::SIGTERM);
+    let gone = || !std::path::Path::new(&format!("/proc/{program}")).exists();
+    let state = std::fs::read_to_string(format!("/proc/{program}/stat")).unwrap_or_default();
+    assert!(gone() || state.contains(") Z "), "the program outlived dsops: {state}");
+}
