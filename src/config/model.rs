@@ -121,7 +121,6 @@ pub enum Origin {
 pub struct ReferenceAt {
     /// Where it stands.
     pub span: Span,
-    node: Node,
     target: Target,
 }
 
@@ -129,7 +128,7 @@ pub struct ReferenceAt {
 enum Target {
     Ready(Reference),
     /// It holds `${…}`, which means something only once the environment is known.
-    Deferred(Box<FromShape>),
+    Deferred(Box<(FromShape, Node)>),
 }
 
 impl ReferenceAt {
@@ -137,13 +136,13 @@ impl ReferenceAt {
     pub(super) fn read(node: &Node, shape: FromShape) -> Result<Self, ConfigError> {
         let deferred = shape.texts().any(|text| !expand::names(text).is_empty());
         let target = if deferred {
-            Target::Deferred(Box::new(shape))
+            Target::Deferred(Box::new((shape, node.clone())))
         } else {
             // `$$` is a dollar in references without names too.
             let plain = shape.map(&|text| Ok(text.replace("$$", "$")))?;
             Target::Ready(plain.reference().map_err(|(part, error)| located(node, part, &error))?)
         };
-        Ok(Self { span: node.span, node: node.clone(), target })
+        Ok(Self { span: node.span, target })
     }
 
     /// Returns the reference where it holds no `${…}`.
@@ -163,17 +162,18 @@ impl ReferenceAt {
     pub fn expand(&self, expander: &Expander<'_>) -> Result<Reference, ConfigError> {
         match &self.target {
             Target::Ready(reference) => Ok(reference.clone()),
-            Target::Deferred(shape) => {
-                let expanded = shape.map(&|text| expander.expand(text, self.span_of(text)))?;
-                expanded.reference().map_err(|(part, error)| located(&self.node, part, &error))
+            Target::Deferred(deferred) => {
+                let (shape, node) = deferred.as_ref();
+                let expanded = shape.map(&|text| expander.expand(text, span_of(node, text)))?;
+                expanded.reference().map_err(|(part, error)| located(node, part, &error))
             }
         }
     }
+}
 
-    fn span_of(&self, text: &str) -> Span {
-        let parts = self.node.entries().iter().map(|(_, node)| node);
-        parts.chain([&self.node]).find(|node| node.text() == Some(text)).map_or(self.span, |node| node.span)
-    }
+fn span_of(node: &Node, text: &str) -> Span {
+    let parts = node.entries().iter().map(|(_, part)| part);
+    parts.chain([node]).find(|part| part.text() == Some(text)).map_or(node.span, |part| part.span)
 }
 
 /// Places an error inside the part of the mapping, and inside the text, where it lies.

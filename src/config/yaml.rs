@@ -1,21 +1,22 @@
-//! Reads YAML into the span tree: the one file that names the YAML reader.
+//! Reads YAML into the span tree: the one file that names the YAML parser.
 //!
-//! Why this reader and not the better-known one is told in `docs/decisions/0001-yaml.md`: positions on good values,
-//! repeated keys and nulls seen, and budgets against documents made to hurt.
+//! Built on the parser's events, which carry the place and the text of every scalar, so that no number is
+//! rounded, no repeated key is lost and no null becomes an empty text. `docs/decisions/0001-yaml.md` compares
+//! the readers there are.
 
-use std::collections::HashMap;
-use std::fmt;
+use std::collections::{HashMap, HashSet};
 
 use dsops_providers::contract::{Key, Node, NodeKind, Scalar, Span};
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
-/// How large a file may be, in bytes. Ten thousand variables take about one megabyte.
+/// How large a file may be, in bytes. Ten thousand variables take about half a megabyte.
 pub const MAX_BYTES: usize = 4 << 20;
 /// How deep a file may be nested.
 const MAX_DEPTH: usize = 64;
-/// How many aliases a file may use.
-const MAX_ALIASES: usize = 1_000;
+/// How many values a file may hold once its aliases are expanded.
+const MAX_NODES: usize = 400_000;
+/// Up to this size a mapping is searched for repeated keys one by one.
+const SMALL: usize = 16;
 
 /// A mistake that keeps the text from being read as a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,40 +29,33 @@ pub struct YamlError {
     pub first: Option<Span>,
 }
 
+impl YamlError {
+    fn at(span: Span, message: impl Into<String>) -> Self {
+        Self { message: message.into(), span, first: None }
+    }
+}
+
 /// Reads a document. An empty one is a null.
 ///
 /// # Errors
 ///
 /// The first mistake in the syntax, or every repeated key.
 pub fn parse(text: &str) -> Result<Node, Vec<YamlError>> {
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_depth: MAX_DEPTH,
-            max_nodes: 400_000,
-            max_events: 1_000_000,
-            max_aliases: MAX_ALIASES,
-            max_anchors: 1_000,
-            flow_nesting_limit: MAX_DEPTH,
-        },
-        alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: 100_000,
-            max_replay_stack_depth: 16,
-            max_alias_expansions_per_anchor: MAX_ALIASES,
-        },
-        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+    let mut reader = Reader {
+        text,
+        parser: Parser::new_from_str(text),
+        anchors: HashMap::new(),
+        nodes: 0,
+        repeated: Vec::new(),
     };
-    let raw: Option<Spanned<Raw>> = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| vec![syntax_error(text, &error)])?;
-    let Some(raw) = raw else {
-        return Ok(Node { span: Span { start: 0, len: text.len() }, kind: NodeKind::Null });
-    };
-    let mut reader = Reader { text, repeated: Vec::new() };
-    let node = reader.node(raw);
+    let node = reader.document().map_err(|error| vec![error])?;
+    // A mapping is checked when it ends, so what is inside comes first.
+    reader.repeated.sort_by_key(|error| error.span);
     if reader.repeated.is_empty() { Ok(node) } else { Err(reader.repeated) }
 }
 
 /// Reads a document that is a value and not a file of ours: of a mistake only the byte is told, since
-/// the reader's messages may quote what they read.
+/// the parser's messages may quote what they read.
 ///
 /// # Errors
 ///
@@ -70,195 +64,235 @@ pub fn parse_value(text: &str) -> Result<Node, usize> {
     parse(text).map_err(|errors| errors.first().map_or(0, |error| error.span.start))
 }
 
-fn syntax_error(text: &str, error: &serde_saphyr::Error) -> YamlError {
-    let error = error.without_snippet();
-    let span =
-        error.location().map_or(Span { start: text.len(), len: 0 }, |location| position(text, &location));
-    YamlError { message: message(error), span, first: None }
-}
-
-/// Returns the reader's message without its position, which the report shows itself.
-fn message(error: &serde_saphyr::Error) -> String {
-    use serde_saphyr::Error;
-    match error {
-        Error::Budget { .. }
-        | Error::AliasReplayLimitExceeded { .. }
-        | Error::AliasExpansionLimitExceeded { .. } => {
-            format!(
-                "the file is nested or repeated beyond any use (at most {MAX_DEPTH} levels, 1000 aliases)"
-            )
-        }
-        Error::MultipleDocuments { .. } => "a second document starts here, where one is expected".to_owned(),
-        Error::Eof { .. } => "the file ends too early".to_owned(),
-        other => {
-            let text = other.to_string();
-            let text = text.split_once(" at line").map_or(text.as_str(), |(message, _)| message);
-            match text.trim_start_matches("error: ").trim() {
-                // Raised by the scanner itself, which has no error of its own for it.
-                "recursion limit exceeded" => too_deep(),
-                text => text.to_owned(),
-            }
-        }
-    }
-}
-
-/// Finds the byte of a line and column: the places of syntax errors come without bytes.
-fn position(text: &str, location: &Location) -> Span {
-    let line = usize::try_from(location.line()).unwrap_or(1).saturating_sub(1);
-    let column = usize::try_from(location.column()).unwrap_or(1).saturating_sub(1);
-    let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
-    let rest = text.get(start..).unwrap_or_default();
-    let rest = rest.split('\n').next().unwrap_or_default();
-    let offset: usize = rest.chars().take(column).map(char::len_utf8).sum();
-    Span { start: start + offset, len: rest.len().saturating_sub(offset).min(1) }
-}
-
-fn too_deep() -> String {
-    format!("nested or repeated beyond any use: at most {MAX_DEPTH} levels and {MAX_ALIASES} aliases")
-}
-
-fn place(location: &Location) -> Span {
-    let span = location.span();
-    let bytes = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
-    Span { start: bytes(span.byte_offset()), len: bytes(span.byte_len()) }
-}
-
-/// What the reader gives, before the text of the scalars that it interpreted is put back.
-enum Raw {
-    Null,
-    Text(String),
-    /// A number or truth value, whose text stands in the file.
-    Interpreted,
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
-
-struct RawVisitor;
-
-macro_rules! interpreted {
-    ($($method:ident: $type:ty),*) => {$(
-        fn $method<E>(self, _: $type) -> Result<Raw, E> {
-            Ok(Raw::Interpreted)
-        }
-    )*};
-}
-
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    interpreted!(visit_bool: bool, visit_i64: i64, visit_i128: i128, visit_u64: u64, visit_u128: u128, visit_f64: f64);
-
-    fn visit_unit<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Raw, D::Error> {
-        Raw::deserialize(deserializer)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
-        Ok(Raw::Text(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Raw, E> {
-        Ok(Raw::Text(text))
-    }
-
-    fn visit_bytes<E: serde::de::Error>(self, _: &[u8]) -> Result<Raw, E> {
-        Err(E::custom("binary data is not taken here; use text and a `base64_decode` transform"))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Raw::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
-        let mut map = Vec::new();
-        while let Some(key) = entries.next_key::<Spanned<String>>()? {
-            if map.len() > MAX_BYTES {
-                return Err(A::Error::custom("too many keys"));
-            }
-            map.push((key, entries.next_value()?));
-        }
-        Ok(Raw::Map(map))
-    }
-}
-
-/// The reader gives the first byte of a list or mapping; it ends where its last part ends.
-fn whole(span: Span, kind: &NodeKind) -> Span {
-    let last = match kind {
-        NodeKind::List(items) => items.last().map(|item| item.span),
-        NodeKind::Map(entries) => entries.last().map(|(_, node)| node.span),
-        NodeKind::Null | NodeKind::Scalar(_) => None,
-    };
-    let end = last.map_or(0, |last| last.start + last.len);
-    Span { len: end.saturating_sub(span.start).max(span.len), ..span }
+/// A subtree that an anchor names, and how many values it holds.
+struct Anchored {
+    node: Node,
+    nodes: usize,
 }
 
 struct Reader<'a> {
     text: &'a str,
+    parser: Parser<'a, StrInput<'a>>,
+    anchors: HashMap<usize, Anchored>,
+    nodes: usize,
     repeated: Vec<YamlError>,
 }
 
-impl Reader<'_> {
-    fn node(&mut self, raw: Spanned<Raw>) -> Node {
-        let span = place(&raw.referenced);
-        let source = self.slice(place(&raw.defined));
-        let kind = match raw.value {
-            Raw::Null => NodeKind::Null,
-            Raw::Interpreted => NodeKind::Scalar(Scalar { text: source.trim().to_owned(), plain: true }),
-            Raw::Text(text) => {
-                let plain = !source.starts_with(['"', '\'', '|', '>', '!', '&']);
-                NodeKind::Scalar(Scalar { text, plain })
-            }
-            Raw::List(items) => NodeKind::List(items.into_iter().map(|item| self.node(item)).collect()),
-            Raw::Map(entries) => NodeKind::Map(self.entries(entries)),
-        };
-        Node { span: whole(span, &kind), kind }
-    }
-
-    fn entries(&mut self, raw: Vec<(Spanned<String>, Spanned<Raw>)>) -> Vec<(Key, Node)> {
-        let mut entries: Vec<(Key, Node)> = Vec::with_capacity(raw.len());
-        let mut seen: HashMap<String, Span> = HashMap::with_capacity(raw.len());
-        for (name, value) in raw {
-            let span = place(&name.referenced);
-            let value = self.node(value);
-            match seen.get(&name.value) {
-                Some(first) => self.repeated.push(YamlError {
-                    message: format!("duplicate key `{}`", name.value),
-                    span,
-                    first: Some(*first),
-                }),
-                None => {
-                    seen.insert(name.value.clone(), span);
-                    entries.push((Key { name: name.value, span }, value));
+impl<'a> Reader<'a> {
+    fn document(&mut self) -> Result<Node, YamlError> {
+        let mut root = None;
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => break,
+                Event::StreamStart | Event::DocumentEnd => {}
+                Event::DocumentStart(..) if root.is_some() => {
+                    return Err(YamlError::at(span, "a second document starts here, where one is expected"));
                 }
+                Event::DocumentStart(..) => {}
+                event => root = Some(self.node(event, span, 0)?),
             }
         }
-        entries
+        Ok(root.unwrap_or(Node { span: Span { start: 0, len: self.text.len() }, kind: NodeKind::Null }))
     }
 
-    fn slice(&self, span: Span) -> &str {
-        self.text.get(span.start..span.start.saturating_add(span.len)).unwrap_or_default()
+    fn next(&mut self) -> Result<(Event<'a>, Span), YamlError> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => {
+                let start = self.byte(&span.start);
+                Ok((event, Span { start, len: self.byte(&span.end).saturating_sub(start) }))
+            }
+            Some(Err(error)) => Err(self.syntax_error(&error)),
+            None => Ok((Event::StreamEnd, Span { start: self.text.len(), len: 0 })),
+        }
     }
+
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, YamlError> {
+        let before = self.nodes;
+        self.nodes += 1;
+        if depth >= MAX_DEPTH || self.nodes > MAX_NODES {
+            return Err(YamlError::at(span, too_large()));
+        }
+        let (anchor, node) = match event {
+            Event::Alias(anchor) => return self.alias(anchor, span),
+            Event::Scalar(text, style, anchor, tag) => {
+                (anchor, Node { span, kind: scalar(text.into_owned(), style, tag.as_deref(), span)? })
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                check_tag(tag.as_deref(), "seq", span)?;
+                (anchor, self.list(span, depth)?)
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                check_tag(tag.as_deref(), "map", span)?;
+                (anchor, self.map(span, depth)?)
+            }
+            _ => return Err(YamlError::at(span, "a value was expected here")),
+        };
+        if anchor != 0 {
+            self.anchors.insert(anchor, Anchored { node: node.clone(), nodes: self.nodes - before });
+        }
+        Ok(node)
+    }
+
+    /// Puts a copy of what the anchor names here. Its parts stay where they are defined.
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, YamlError> {
+        let Some(anchored) = self.anchors.get(&anchor) else {
+            return Err(YamlError::at(span, "an alias inside of what it stands for"));
+        };
+        self.nodes += anchored.nodes;
+        if self.nodes > MAX_NODES {
+            return Err(YamlError::at(span, too_large()));
+        }
+        Ok(Node { span, kind: anchored.node.kind.clone() })
+    }
+
+    fn list(&mut self, start: Span, depth: usize) -> Result<Node, YamlError> {
+        let mut items = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::SequenceEnd) {
+                let last = items.last().map(|item: &Node| item.span);
+                return Ok(Node { span: whole(start, last, span), kind: NodeKind::List(items) });
+            }
+            items.push(self.node(event, span, depth + 1)?);
+        }
+    }
+
+    fn map(&mut self, start: Span, depth: usize) -> Result<Node, YamlError> {
+        let mut entries = Vec::new();
+        let mut merged = Vec::new();
+        let end = loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::MappingEnd) {
+                break span;
+            }
+            let is_merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
+            let key = self.key(event, span)?;
+            let (event, span) = self.next()?;
+            let value = self.node(event, span, depth + 1)?;
+            if is_merge {
+                merged.push(value);
+            } else {
+                entries.push((key, value));
+            }
+        };
+        let last = entries.last().map(|(_, node): &(Key, Node)| node.span);
+        let span = whole(start, last, end);
+        let mut entries = self.without_repeated(entries);
+        for source in merged {
+            merge(&mut entries, source)?;
+        }
+        Ok(Node { span, kind: NodeKind::Map(entries) })
+    }
+
+    fn key(&mut self, event: Event<'a>, span: Span) -> Result<Key, YamlError> {
+        let node = match event {
+            Event::Scalar(text, ..) => return Ok(Key { name: text.into_owned(), span }),
+            Event::Alias(anchor) => self.alias(anchor, span)?,
+            _ => return Err(YamlError::at(span, "a key that is not text")),
+        };
+        match node.kind {
+            NodeKind::Scalar(scalar) => Ok(Key { name: scalar.text, span }),
+            _ => Err(YamlError::at(span, "a key that is not text")),
+        }
+    }
+
+    fn without_repeated(&mut self, entries: Vec<(Key, Node)>) -> Vec<(Key, Node)> {
+        let is_first: Vec<bool> = if entries.len() <= SMALL {
+            let earlier = |index: usize| entries.iter().take(index);
+            let first = |(index, (key, _)): (usize, &(Key, Node))| {
+                earlier(index).all(|(seen, _)| seen.name != key.name)
+            };
+            entries.iter().enumerate().map(first).collect()
+        } else {
+            let mut seen = HashSet::with_capacity(entries.len());
+            entries.iter().map(|(key, _)| seen.insert(key.name.as_str())).collect()
+        };
+        if is_first.iter().all(|first| *first) {
+            return entries;
+        }
+        for ((key, _), _) in entries.iter().zip(&is_first).filter(|(_, first)| !**first) {
+            let first = entries.iter().find(|(seen, _)| seen.name == key.name).map(|(seen, _)| seen.span);
+            let message = format!("duplicate key `{}`", key.name);
+            self.repeated.push(YamlError { first, ..YamlError::at(key.span, message) });
+        }
+        entries.into_iter().zip(is_first).filter_map(|(entry, first)| first.then_some(entry)).collect()
+    }
+
+    fn syntax_error(&self, error: &ScanError) -> YamlError {
+        let message = match error.kind() {
+            granit_parser::ErrorKind::RecursionLimitExceeded => too_large(),
+            kind => kind.to_string(),
+        };
+        let start = self.byte(error.marker());
+        let rest = self.text.get(start..).unwrap_or_default();
+        let len = rest.chars().next().filter(|char| *char != '\n').map_or(0, char::len_utf8);
+        YamlError::at(Span { start, len }, message)
+    }
+
+    /// Returns the byte of a place. Some places, those of errors first, come as line and column only.
+    fn byte(&self, marker: &Marker) -> usize {
+        if let Some(byte) = marker.byte_offset() {
+            return byte.min(self.text.len());
+        }
+        let lines = self.text.split_inclusive('\n').take(marker.line().saturating_sub(1));
+        let start: usize = lines.map(str::len).sum();
+        let rest = self.text.get(start..).unwrap_or_default();
+        start + rest.chars().take(marker.col()).map(char::len_utf8).sum::<usize>()
+    }
+}
+
+/// Puts entries of a merge key (`<<`) behind those that stand here, which win over them.
+fn merge(entries: &mut Vec<(Key, Node)>, source: Node) -> Result<(), YamlError> {
+    let span = source.span;
+    match source.kind {
+        NodeKind::Map(more) => {
+            for (key, value) in more {
+                if entries.iter().all(|(known, _)| known.name != key.name) {
+                    entries.push((key, value));
+                }
+            }
+            Ok(())
+        }
+        NodeKind::List(sources) => sources.into_iter().try_for_each(|source| match source.kind {
+            NodeKind::Map(_) => merge(entries, source),
+            _ => Err(YamlError::at(source.span, "`<<` takes a mapping, or a list of mappings")),
+        }),
+        _ => Err(YamlError::at(span, "`<<` takes a mapping, or a list of mappings")),
+    }
+}
+
+/// A block ends where its last part ends; only brackets have an end of their own.
+fn whole(start: Span, last: Option<Span>, end: Span) -> Span {
+    let end =
+        last.map_or(0, |last| last.start + last.len).max(if end.len > 0 { end.start + end.len } else { 0 });
+    Span { len: end.saturating_sub(start.start).max(start.len), ..start }
+}
+
+fn scalar(text: String, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Result<NodeKind, YamlError> {
+    let plain = style == ScalarStyle::Plain && tag.is_none_or(|tag| !tag.is_yaml_core_schema_tag("str"));
+    if let Some(tag) = tag
+        && !["str", "int", "float", "bool", "null"].into_iter().any(|name| tag.is_yaml_core_schema_tag(name))
+    {
+        return Err(YamlError::at(span, "a tag that has no meaning here"));
+    }
+    if plain && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL") {
+        return Ok(NodeKind::Null);
+    }
+    Ok(NodeKind::Scalar(Scalar { text, plain }))
+}
+
+fn check_tag(tag: Option<&Tag>, name: &str, span: Span) -> Result<(), YamlError> {
+    match tag {
+        Some(tag) if !tag.is_yaml_core_schema_tag(name) => {
+            Err(YamlError::at(span, "a tag that has no meaning here"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn too_large() -> String {
+    format!("nested or repeated beyond any use: at most {MAX_DEPTH} levels and {MAX_NODES} values")
 }
 
 #[cfg(test)]
