@@ -94,6 +94,25 @@ impl Diagnostic {
         self.exit == exit::NOT_FOUND
     }
 
+    /// Returns the report as one JSON object.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self.json()).unwrap_or_default()
+    }
+
+    fn json(&self) -> Json<'_> {
+        Json {
+            severity: if self.severity == miette::Severity::Warning { "warning" } else { "error" },
+            code: self.code,
+            exit: self.exit,
+            message: &self.message,
+            help: self.help.as_deref(),
+            file: self.source.as_ref().map(|source| source.name.as_str()),
+            line: self.place.map(|(line, _)| line),
+            column: self.place.map(|(_, column)| column),
+            variables: &self.variables,
+        }
+    }
+
     fn at(mut self, labels: Vec<Label>, source: &Source) -> Self {
         if let Some(first) = labels.first() {
             self.place = Some(place(&source.text, first.span));
@@ -295,18 +314,7 @@ struct Json<'a> {
 pub(crate) fn render(diagnostic: &Diagnostic, format: Format, colour: bool, width: usize) -> String {
     match format {
         Format::Json => {
-            let json = Json {
-                severity: if diagnostic.severity == miette::Severity::Warning { "warning" } else { "error" },
-                code: diagnostic.code,
-                exit: diagnostic.exit,
-                message: &diagnostic.message,
-                help: diagnostic.help.as_deref(),
-                file: diagnostic.source.as_ref().map(|source| source.name.as_str()),
-                line: diagnostic.place.map(|(line, _)| line),
-                column: diagnostic.place.map(|(_, column)| column),
-                variables: &diagnostic.variables,
-            };
-            let mut text = serde_json::to_string(&json).unwrap_or_default();
+            let mut text = serde_json::to_string(&diagnostic.json()).unwrap_or_default();
             text.push('\n');
             text
         }

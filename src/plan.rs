@@ -87,7 +87,7 @@ impl Plan {
         environment: &Environment,
         env: &EnvSnapshot,
     ) -> Result<Self, Vec<ConfigError>> {
-        let mut builder = Builder::new(config, &environment.name, env);
+        let mut builder = Builder::new(config, Some(&environment.name), env);
         let mut variables = Vec::with_capacity(environment.variables.len());
         for variable in environment.variables.values() {
             let candidates = builder.candidates(variable);
@@ -111,36 +111,49 @@ impl Plan {
         variable: Variable,
         env: &EnvSnapshot,
     ) -> Result<Self, Vec<ConfigError>> {
-        let mut builder = Builder::new(config, "", env);
+        let mut builder = Builder::new(config, None, env);
         let candidates = builder.candidates(&variable);
         builder.finish(vec![PlannedVariable { variable: Arc::new(variable), candidates }], Vec::new())
     }
 
-    /// Keeps only the variables of these names, and only what they need.
+    /// Makes a plan that opens stores, whatever the policies let environments use, and asks for nothing
+    /// but what opens them.
     ///
     /// # Errors
     ///
     /// As [`Plan::new`].
-    pub fn only(
+    pub fn for_stores<'a>(
+        config: &Config,
+        stores: impl IntoIterator<Item = &'a Store>,
+        env: &EnvSnapshot,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let mut builder = Builder::new(config, None, env);
+        for store in stores {
+            if let Err(error) = builder.store(store, store.span, &mut Vec::new()) {
+                builder.errors.push(error);
+            }
+        }
+        builder.finish(Vec::new(), Vec::new())
+    }
+
+    /// Makes the plan of a part of an environment, with only what that part needs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::new`].
+    pub fn of_part(
         config: &Config,
         environment: &Environment,
         env: &EnvSnapshot,
-        names: &[&str],
+        part: &dyn Part,
     ) -> Result<Self, Vec<ConfigError>> {
-        let mut builder = Builder::new(config, &environment.name, env);
+        let mut builder = Builder::new(config, Some(&environment.name), env);
         let mut variables = Vec::new();
-        for variable in
-            environment.variables.values().filter(|variable| names.contains(&variable.name.as_str()))
-        {
+        for variable in environment.variables.values().filter(|variable| part.has_variable(variable)) {
             let candidates = builder.candidates(variable);
             variables.push(PlannedVariable { variable: Arc::clone(variable), candidates });
         }
-        // A name that no variable has may come with a folder.
-        let unknown = names.iter().any(|name| !environment.variables.contains_key(*name));
-        let imports = environment
-            .imports
-            .iter()
-            .filter(|import| unknown && names.iter().any(|name| name.starts_with(&import.prefix)));
+        let imports = environment.imports.iter().filter(|import| part.has_import(import));
         let imports: Vec<_> = imports.filter_map(|import| builder.import(import)).collect();
         builder.finish(variables, imports)
     }
@@ -152,9 +165,18 @@ impl Plan {
     }
 }
 
+/// Says what of an environment is wanted.
+pub trait Part {
+    /// Whether a variable is.
+    fn has_variable(&self, variable: &Variable) -> bool;
+    /// Whether what a folder holds is.
+    fn has_import(&self, import: &Import) -> bool;
+}
+
 struct Builder<'a> {
     config: &'a Config,
-    environment: &'a str,
+    /// None where no environment is asked, and so no policy of one applies.
+    environment: Option<&'a str>,
     expander: Expander<'a>,
     env: &'a EnvSnapshot,
     stores: Vec<PlannedStore>,
@@ -165,7 +187,7 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(config: &'a Config, environment: &'a str, env: &'a EnvSnapshot) -> Self {
+    fn new(config: &'a Config, environment: Option<&'a str>, env: &'a EnvSnapshot) -> Self {
         Self {
             config,
             environment,
@@ -235,7 +257,9 @@ impl<'a> Builder<'a> {
         if let Some(index) = self.by_name.get(&store.name) {
             return Ok(*index);
         }
-        self.config.policies.check_store(self.environment, store.descriptor, used_at)?;
+        if let Some(environment) = self.environment {
+            self.config.policies.check_store(environment, store.descriptor, used_at)?;
+        }
         if opening.contains(&store.name) {
             return Err(ConfigError::at(
                 Code::CredentialCycle,
@@ -300,7 +324,12 @@ impl<'a> Builder<'a> {
                 planned.cost = cost.map_err(|error| vec![ConfigError::from(error)])?;
             }
         }
-        Ok(Plan { environment: self.environment.to_owned(), variables, imports, stores: self.stores })
+        Ok(Plan {
+            environment: self.environment.unwrap_or_default().to_owned(),
+            variables,
+            imports,
+            stores: self.stores,
+        })
     }
 }
 

@@ -1,9 +1,9 @@
 //! `dsops get`: one value, exact to the byte.
 
 use clap::Args;
-use dsops::config::{self, Config};
+use dsops::config::{self, Config, Import, Variable};
 use dsops::exit;
-use dsops::plan::Plan;
+use dsops::plan::{Part, Plan};
 use dsops_providers::contract::SecretValue;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -77,7 +77,8 @@ impl Get {
                     .help(help)
                     .into());
                 }
-                let plan = Plan::only(config, environment, &session.env, &[name]);
+                let wanted = Wanted { name, is_named: environment.variables.contains_key(name) };
+                let plan = Plan::of_part(config, environment, &session.env, &wanted);
                 Ok((name.clone(), session.planned(config, plan)?))
             }
             (key, _, name) => {
@@ -114,5 +115,21 @@ impl Get {
             session.output.stdout(b"\n")?;
         }
         Ok(())
+    }
+}
+
+/// The one variable that is asked for, or where it may come from.
+struct Wanted<'a> {
+    name: &'a str,
+    is_named: bool,
+}
+
+impl Part for Wanted<'_> {
+    fn has_variable(&self, variable: &Variable) -> bool {
+        variable.name == self.name
+    }
+
+    fn has_import(&self, import: &Import) -> bool {
+        !self.is_named && self.name.starts_with(&import.prefix)
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: one tree of commands, one file each.
 
+mod doctor;
 mod exec;
 mod get;
 mod output;
@@ -66,6 +67,8 @@ enum Command {
     Get(get::Get),
     /// Write the variables of an environment as a file
     Render(render::Render),
+    /// Check the file and every store, and say what to do
+    Doctor(doctor::Doctor),
     /// Check the file without asking any store
     Validate(validate::Validate),
     /// List the stores of the file, or the types there are
@@ -122,6 +125,7 @@ pub(crate) fn main() -> u8 {
         Command::Render(command) => command.run(&session),
         Command::Plan(command) => command.run(&session),
         Command::Get(command) => command.run(&session),
+        Command::Doctor(command) => command.run(&session),
         Command::Validate(command) => command.run(&session),
         Command::Stores(command) => command.run(&session),
         Command::Schema(command) => command.run(&session),

@@ -64,6 +64,11 @@ impl Output {
         self.stdout(format!("{text}\n").as_bytes())
     }
 
+    /// Colours a word on stdout, where colours are wanted there.
+    pub(crate) fn coloured(self, word: &str, style: owo_colors::Style) -> String {
+        if self.colours(self.to_terminal()) { style.style(word).to_string() } else { word.to_owned() }
+    }
+
     /// Says whether stdout is a terminal.
     pub(crate) fn to_terminal(self) -> bool {
         io::stdout().is_terminal()

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dsops::config::{self, Config, Environment, Report};
+use dsops::config::{self, Config, ConfigError, Environment, Report};
 use dsops::plan::Plan;
 use dsops::resolve::{self, Resolution};
 use dsops_providers::contract::{Context, EnvSnapshot, Prompt, SecretValue};
@@ -52,13 +52,14 @@ impl Session {
     pub(crate) fn planned(
         &self,
         config: &Config,
-        plan: Result<Plan, Vec<dsops::config::ConfigError>>,
+        plan: Result<Plan, Vec<ConfigError>>,
     ) -> Result<Plan, Stop> {
-        plan.map_err(|errors| {
-            Stop::Reports(
-                errors.iter().map(|error| Diagnostic::config(error, Some(&config.source))).collect(),
-            )
-        })
+        plan.map_err(|errors| self.mistakes(config, &errors))
+    }
+
+    /// Turns mistakes in the file into reports.
+    pub(crate) fn mistakes(&self, config: &Config, errors: &[ConfigError]) -> Stop {
+        Stop::Reports(errors.iter().map(|error| Diagnostic::config(error, Some(&config.source))).collect())
     }
 
     /// Returns what backends work with.

@@ -7,7 +7,7 @@ mod stores;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dsops_providers::contract::{Context, FetchError, SecretValue};
+use dsops_providers::contract::{Context, FetchError, Finding, SecretValue};
 use indexmap::IndexMap;
 
 pub use failure::{Cause, Failure, fetch_code};
@@ -109,6 +109,11 @@ pub async fn resolve(config: &Config, plan: &Plan, cx: &Context) -> Resolution {
     }
     resolution.failures = failures.finish();
     resolution
+}
+
+/// Opens the stores of a plan and checks them, all at once, in the order of the plan.
+pub async fn check(config: &Config, plan: &Plan, cx: &Context) -> Vec<Result<Vec<Finding>, Cause>> {
+    Stores::new(config, plan, cx).check_all().await
 }
 
 /// What looking in one place came to.

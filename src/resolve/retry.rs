@@ -9,13 +9,14 @@ use dsops_providers::contract::{Context, FetchError, FetchErrorKind, Locator, Pr
 use super::Answer;
 
 /// The pauses between attempts: from a tenth of a second, doubled, with jitter so that a fleet of
-/// machines does not come back as one.
+/// machines does not come back as one. Some three seconds in all where the store asks for no longer
+/// ones: a server that restarts is waited for, a wrong address is told before patience ends.
 fn pauses() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(100))
         .with_max_delay(Duration::from_secs(5))
         .with_factor(2.0)
-        .with_max_times(8)
+        .with_max_times(5)
         .with_jitter()
         .build()
 }
@@ -97,9 +98,12 @@ async fn pause(cx: &Context, pauses: &mut impl Iterator<Item = Duration>, asked:
 async fn within<T>(cx: &Context, future: impl Future<Output = T>) -> Result<T, FetchError> {
     match cx.time_left()? {
         None => Ok(future.await),
-        Some(left) => tokio::time::timeout(left, future).await.map_err(|_| {
-            FetchError::new(FetchErrorKind::TimedOut, format!("`{}` did not answer in time", cx.store()))
-                .help("see `dsops doctor` for its latency, or raise `timeout` on the store")
-        }),
+        Some(left) => tokio::time::timeout(left, future).await.map_err(|_| late(cx)),
     }
+}
+
+/// The error of a store whose time is up.
+pub(super) fn late(cx: &Context) -> FetchError {
+    FetchError::new(FetchErrorKind::TimedOut, format!("`{}` did not answer in time", cx.store()))
+        .help("see `dsops doctor` for its latency, or raise `timeout` on the store")
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dsops_providers::contract::{
-    Context, EnvSnapshot, FetchError, Locator, OpenError, Provider, SecretValue, Span,
+    Context, EnvSnapshot, FetchError, Finding, Locator, OpenError, Provider, SecretValue, Span,
 };
 use futures::future::{LocalBoxFuture, join_all};
 
@@ -48,6 +48,24 @@ impl<'a> Stores<'a> {
             listings: RefCell::new(store.folders.iter().map(|_| None).collect()),
         };
         Self { config, plan, cx, states: plan.stores.iter().map(state).collect() }
+    }
+
+    /// Opens every store and checks it, all stores at once. The answers are in the order of the plan.
+    pub(super) async fn check_all(&self) -> Vec<Result<Vec<Finding>, Cause>> {
+        join_all(self.plan.stores.iter().map(|planned| async move {
+            let opened = self.open(planned).await?;
+            let limit = opened.cx.time_left().ok().flatten();
+            let check = opened.provider.check(&opened.cx);
+            match limit {
+                None => Ok(check.await),
+                Some(limit) => tokio::time::timeout(limit, check).await.map_err(|_| Cause::Fetch {
+                    store: planned.name.clone(),
+                    reference: None,
+                    error: retry::late(&opened.cx),
+                }),
+            }
+        }))
+        .await
     }
 
     /// Asks every store for its first batch, all stores at once.
