@@ -1,8 +1,11 @@
 //! The command line: one tree of commands, one file each.
 
+mod completion;
 mod doctor;
 mod exec;
 mod get;
+mod init;
+mod man;
 mod output;
 mod plan;
 mod render;
@@ -24,13 +27,7 @@ use output::{Colour, Output};
 
 /// Give programs their secrets: one file names the stores, one command fetches what an environment needs.
 #[derive(Debug, Parser)]
-#[command(
-    name = "dsops",
-    version,
-    disable_version_flag = true,
-    propagate_version = false,
-    max_term_width = 100
-)]
+#[command(name = "dsops", version, max_term_width = 100)]
 #[command(after_help = "Start with `dsops init`. Every command has its own --help.")]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -73,8 +70,14 @@ enum Command {
     Validate(validate::Validate),
     /// List the stores of the file, or the types there are
     Stores(stores::Stores),
+    /// Write a first `dsops.yaml`
+    Init(init::Init),
     /// Print the JSON Schema of `dsops.yaml`
     Schema(schema::Schema),
+    /// Print the script with which a shell completes dsops
+    Completion(completion::Completion),
+    /// Print a manual page, or write them all
+    Man(man::Man),
     /// Print the version
     Version(version::Version),
 }
@@ -107,15 +110,14 @@ pub(crate) type Outcome = Result<u8, Stop>;
 pub(crate) fn main() -> u8 {
     let args: Vec<OsString> = std::env::args_os().collect();
     let env: EnvSnapshot = std::env::vars_os().collect();
-    let is_exec = args
-        .iter()
-        .skip(1)
-        .find(|arg| !arg.to_string_lossy().starts_with('-'))
-        .is_some_and(|arg| arg == "exec");
-    let cli = match Cli::try_parse_from(args) {
+    if completion::answer(&args, &env) {
+        return exit::OK;
+    }
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, is_exec),
+        Err(error) => return usage(&error, &args),
     };
+    let is_exec = matches!(cli.command, Command::Exec(_));
     let Global { config, error_format, color, quiet } = cli.global;
     let output = Output::new(error_format, quiet, color, &env);
     report_panics(output);
@@ -129,6 +131,9 @@ pub(crate) fn main() -> u8 {
         Command::Validate(command) => command.run(&session),
         Command::Stores(command) => command.run(&session),
         Command::Schema(command) => command.run(&session),
+        Command::Init(command) => command.run(&session),
+        Command::Completion(command) => command.run(&session),
+        Command::Man(command) => command.run(&session),
         Command::Version(command) => command.run(&session),
     };
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
@@ -146,8 +151,9 @@ pub(crate) fn main() -> u8 {
     }
 }
 
-fn usage(error: &clap::Error, is_exec: bool) -> u8 {
+fn usage(error: &clap::Error, args: &[OsString]) -> u8 {
     let _ = error.print();
+    let is_exec = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "exec");
     match (error.use_stderr(), is_exec) {
         (false, _) => exit::OK,
         (true, true) => exit::NOT_STARTED,

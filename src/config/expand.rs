@@ -106,6 +106,18 @@ pub(super) fn names(raw: &str) -> Vec<Option<&str>> {
     names
 }
 
+/// Returns the names of the variables that a text names as `${NAME}`, once each, in their order.
+#[must_use]
+pub fn variables_in(text: &str) -> Vec<&str> {
+    let mut found: Vec<&str> = Vec::new();
+    for name in names(text).into_iter().flatten().filter(|name| is_name(name)) {
+        if !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    found
+}
+
 fn protect_lone_dollars(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
     let mut chars = raw.chars().peekable();

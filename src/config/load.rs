@@ -19,7 +19,7 @@ use crate::suggest::{and_ticked, did_you_mean};
 use crate::transform::Chain;
 
 /// The name of the file.
-pub(crate) const FILE_NAME: &str = "dsops.yaml";
+pub const FILE_NAME: &str = "dsops.yaml";
 
 /// Finds `dsops.yaml` in a directory or the nearest parent. The search ends at a directory with
 /// `.git` in it and at the home directory, so that a stranger's file further up is never used.

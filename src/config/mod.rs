@@ -13,9 +13,9 @@ mod stores;
 pub mod yaml;
 
 pub use error::{Code, ConfigError, Label, Report, Source, Warning};
-pub use expand::Expander;
 pub(crate) use expand::PlanExpander;
-pub use load::{discover, load, load_text, variable_of_reference};
+pub use expand::{Expander, variables_in};
+pub use load::{FILE_NAME, discover, load, load_text, variable_of_reference};
 pub use model::{Config, Environment, Import, Origin, ReferenceAt, Store, StoreCredential, Variable};
 pub use policies::{Policies, Rules};
 pub use redact::{Redacted, redact};
