@@ -84,6 +84,11 @@ impl Diagnostic {
         self
     }
 
+    /// Returns the public name of what went wrong.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// Returns the code to exit with.
     pub(crate) fn exit(&self) -> u8 {
         self.exit

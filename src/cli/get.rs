@@ -110,11 +110,7 @@ impl Get {
             let text = Zeroizing::new(format!("{document}\n"));
             return Ok(session.output.stdout(text.as_bytes())?);
         }
-        session.output.stdout(value.expose())?;
-        if session.output.to_terminal() {
-            session.output.stdout(b"\n")?;
-        }
-        Ok(())
+        Ok(session.output.value(value)?)
     }
 }
 

@@ -5,6 +5,8 @@ mod doctor;
 mod exec;
 mod get;
 mod init;
+#[cfg(feature = "local")]
+mod local;
 mod man;
 mod output;
 mod plan;
@@ -70,6 +72,9 @@ enum Command {
     Validate(validate::Validate),
     /// List the stores of the file, or the types there are
     Stores(stores::Stores),
+    /// Keep secrets in one encrypted file, without any server
+    #[cfg(feature = "local")]
+    Local(local::Local),
     /// Write a first `dsops.yaml`
     Init(init::Init),
     /// Print the JSON Schema of `dsops.yaml`
@@ -131,6 +136,8 @@ pub(crate) fn main() -> u8 {
         Command::Validate(command) => command.run(&session),
         Command::Stores(command) => command.run(&session),
         Command::Schema(command) => command.run(&session),
+        #[cfg(feature = "local")]
+        Command::Local(command) => command.run(&session),
         Command::Init(command) => command.run(&session),
         Command::Completion(command) => command.run(&session),
         Command::Man(command) => command.run(&session),

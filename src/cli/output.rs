@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use dsops_providers::contract::SecretValue;
 
 use crate::diagnostics::{Diagnostic, Format, render};
 
@@ -57,6 +58,12 @@ impl Output {
         let mut stdout = io::stdout().lock();
         stdout.write_all(bytes)?;
         stdout.flush()
+    }
+
+    /// Writes a value to stdout, exact to the byte; on a terminal a newline follows.
+    pub(crate) fn value(self, value: &SecretValue) -> io::Result<()> {
+        self.stdout(value.expose())?;
+        if self.to_terminal() { self.stdout(b"\n") } else { Ok(()) }
     }
 
     /// Writes a line of text to stdout.

@@ -66,6 +66,11 @@ impl Session {
     pub(crate) fn context(&self, config: &Config) -> Context {
         let base =
             config.source.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        self.context_at(base)
+    }
+
+    /// Returns what backends work with, where relative paths start at a directory.
+    pub(crate) fn context_at(&self, base: &Path) -> Context {
         Context::builder().env(self.env.clone()).base_dir(base).prompt(Terminal).build()
     }
 
@@ -112,7 +117,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Stop> {
 }
 
 /// Asks on the terminal, which need not be stdin.
-struct Terminal;
+pub(crate) struct Terminal;
 
 impl Prompt for Terminal {
     fn secret(&self, label: &str) -> Option<SecretValue> {

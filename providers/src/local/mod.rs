@@ -90,6 +90,15 @@ impl LocalStore {
         Ok(Started { recipients, source: found.source, origin })
     }
 
+    /// Returns the passphrase of the options, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// `Unauthenticated` where it cannot be one.
+    pub fn passphrase(&self) -> Result<Option<Passphrase>, FetchError> {
+        self.config.passphrase.as_ref().map(|credential| Passphrase::new(credential.value())).transpose()
+    }
+
     /// Returns what opens the store: an identity, or the passphrase, which may have to be asked for.
     ///
     /// # Errors
