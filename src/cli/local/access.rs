@@ -76,7 +76,7 @@ impl Init {
             Origin::Found => lines.push(format!("for the identity in {}", started.source)),
         }
         lines.extend(started.recipients.iter().map(|one| format!("your public key: {}", one.recipient)));
-        if self.keyring || started.source == Source::Keyring {
+        if started.source == Source::Keyring && opened.options.identity.as_deref() != Some("keyring") {
             lines.push("set `identity: keyring` on the store in dsops.yaml".to_owned());
         }
         lines.push(NEXT.to_owned());
