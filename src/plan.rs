@@ -112,6 +112,13 @@ impl Plan {
         env: &EnvSnapshot,
     ) -> Result<Self, Vec<ConfigError>> {
         let mut builder = Builder::new(config, None, env);
+        // Loading checks the references of the file; this one does not stand in it.
+        if let Origin::Reference(reference) = &variable.origin
+            && let Some(ready) = reference.ready()
+            && let Err(error) = config.check_expanded(reference, ready)
+        {
+            builder.errors.push(error);
+        }
         let candidates = builder.candidates(&variable);
         builder.finish(vec![PlannedVariable { variable: Arc::new(variable), candidates }], Vec::new())
     }

@@ -39,6 +39,7 @@ pub(crate) struct Get {
 
 impl Get {
     pub(crate) fn run(&self, session: &Session) -> Outcome {
+        let _ = dsops::exec::harden();
         let config = session.load()?;
         let (name, plan) = self.plan(session, &config)?;
         let cx = session.context(&config);

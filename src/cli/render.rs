@@ -54,6 +54,7 @@ fn mode(text: &str) -> Result<u32, String> {
 
 impl Render {
     pub(crate) fn run(&self, session: &Session) -> Outcome {
+        let _ = dsops::exec::harden();
         let out = self.out.as_deref().filter(|path| *path != Path::new("-"));
         let format = self.format(out)?;
         let config = session.load()?;

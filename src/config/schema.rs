@@ -85,6 +85,9 @@ fn tidy(schema: &mut Value) {
                     });
                 }
             }
+            if object.get("default") == Some(&Value::Null) {
+                object.remove("default");
+            }
             if let Some(Value::String(text)) = object.get_mut("description") {
                 let paragraphs: Vec<String> =
                     text.split("\n\n").map(|text| text.replace('\n', " ")).collect();

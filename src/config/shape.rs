@@ -43,10 +43,11 @@ pub(super) struct FileShape {
     /// The version of the format: 1. 0 is read too.
     pub(super) version: Option<u8>,
     /// The stores, by name.
-    #[serde(rename = "secretStores")]
+    #[serde(rename = "secretStores", default)]
     #[schemars(schema_with = "stores_schema")]
     pub(super) secret_stores: Option<IndexMap<String, Any>>,
     /// The older name of `secretStores`.
+    #[serde(default)]
     #[schemars(schema_with = "stores_schema")]
     pub(super) providers: Option<IndexMap<String, Any>>,
     /// For each environment, its variables.
@@ -230,6 +231,7 @@ pub(super) struct FromParts {
     /// The part of the secret that is wanted.
     pub(super) field: Option<String>,
     /// The version that is wanted.
+    #[serde(default)]
     #[schemars(schema_with = "version_schema")]
     pub(super) version: Option<String>,
     /// 1Password: the vault.
