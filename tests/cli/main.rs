@@ -6,6 +6,12 @@ mod builder;
 #[cfg(test)]
 mod exec_process;
 #[cfg(test)]
+mod infisical;
+#[cfg(test)]
+mod lab;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
