@@ -71,9 +71,25 @@ impl Output {
         self.stdout(format!("{text}\n").as_bytes())
     }
 
-    /// Colours a word on stdout, where colours are wanted there.
-    pub(crate) fn coloured(self, word: &str, style: owo_colors::Style) -> String {
-        if self.colours(self.to_terminal()) { style.style(word).to_string() } else { word.to_owned() }
+    /// Colours the words of one column of a table, where colours are wanted on stdout.
+    ///
+    /// Done once the table is laid out: the layout counts the bytes of a colour as width.
+    pub(crate) fn coloured_column(
+        self,
+        table: &str,
+        title: &str,
+        style: impl Fn(&str) -> Option<owo_colors::Style>,
+    ) -> String {
+        let start = table.lines().next().and_then(|header| header.find(title));
+        let Some(start) = start.filter(|_| self.colours(self.to_terminal())) else { return table.to_owned() };
+        let coloured = |line: &str| {
+            let (offset, _) = line.char_indices().nth(start)?;
+            let (before, rest) = line.split_at_checked(offset)?;
+            let (word, after) = rest.split_at_checked(rest.find(' ').unwrap_or(rest.len()))?;
+            Some(format!("{before}{}{after}", style(word)?.style(word)))
+        };
+        let lines = table.lines().map(|line| coloured(line).unwrap_or_else(|| line.to_owned()));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// Says whether stdout is a terminal.

@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 
 pub use failure::{Cause, Failure, fetch_code};
 pub use retry::fetch as fetch_with_retry;
-pub use stores::open;
+pub use stores::{OpenStores, open};
 
 use crate::config::{Config, Origin};
 use crate::plan::{Plan, PlannedVariable};
@@ -43,7 +43,12 @@ pub struct Resolved {
 
 /// Fetches everything that the plan names.
 pub async fn resolve(config: &Config, plan: &Plan, cx: &Context) -> Resolution {
-    let stores = Stores::new(config, plan, cx);
+    resolve_with(config, plan, cx, &OpenStores::default()).await
+}
+
+/// As [`resolve`], with stores that are open already.
+pub async fn resolve_with(config: &Config, plan: &Plan, cx: &Context, known: &OpenStores) -> Resolution {
+    let stores = Stores::new(config, plan, cx, known);
     stores.ask_all().await;
     let mut resolution = Resolution::default();
     let mut failures = failure::Collector::default();
@@ -111,9 +116,20 @@ pub async fn resolve(config: &Config, plan: &Plan, cx: &Context) -> Resolution {
     resolution
 }
 
-/// Opens the stores of a plan and checks them, all at once, in the order of the plan.
-pub async fn check(config: &Config, plan: &Plan, cx: &Context) -> Vec<Result<Vec<Finding>, Cause>> {
-    Stores::new(config, plan, cx).check_all().await
+/// What checking the stores of a plan came to.
+pub struct Checked {
+    /// For each store what was found, or why it could not be opened, in the order of the plan.
+    pub findings: Vec<Result<Vec<Finding>, Cause>>,
+    /// The stores as they are now, for [`resolve_with`].
+    pub stores: OpenStores,
+}
+
+/// Opens the stores of a plan and checks them, all at once.
+pub async fn check(config: &Config, plan: &Plan, cx: &Context) -> Checked {
+    let known = OpenStores::default();
+    let stores = Stores::new(config, plan, cx, &known);
+    let findings = stores.check_all().await;
+    Checked { findings, stores: stores.into_open() }
 }
 
 /// What looking in one place came to.

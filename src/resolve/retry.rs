@@ -95,7 +95,7 @@ async fn pause(cx: &Context, pauses: &mut impl Iterator<Item = Duration>, asked:
 }
 
 /// Bounds a future by the store's deadline.
-async fn within<T>(cx: &Context, future: impl Future<Output = T>) -> Result<T, FetchError> {
+pub(super) async fn within<T>(cx: &Context, future: impl Future<Output = T>) -> Result<T, FetchError> {
     match cx.time_left()? {
         None => Ok(future.await),
         Some(left) => tokio::time::timeout(left, future).await.map_err(|_| late(cx)),
@@ -103,7 +103,7 @@ async fn within<T>(cx: &Context, future: impl Future<Output = T>) -> Result<T, F
 }
 
 /// The error of a store whose time is up.
-pub(super) fn late(cx: &Context) -> FetchError {
+fn late(cx: &Context) -> FetchError {
     FetchError::new(FetchErrorKind::TimedOut, format!("`{}` did not answer in time", cx.store()))
         .help("see `dsops doctor` for its latency, or raise `timeout` on the store")
 }

@@ -1,6 +1,6 @@
 //! The stores of one run: opened when needed, each asked once for everything.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -17,10 +17,22 @@ use crate::plan::{Candidate, Plan, PlannedStore};
 /// The values of a listed folder, by name.
 type Listing = Vec<(String, Answer)>;
 
+/// Stores that an earlier plan has opened: a plan after it neither logs in again nor asks in vain.
+#[derive(Default)]
+pub struct OpenStores(HashMap<String, Result<Arc<dyn Provider>, Cause>>);
+
+impl OpenStores {
+    /// Says that a store is not to be asked, and why.
+    pub fn refuse(&mut self, store: &str, cause: Cause) {
+        self.0.insert(store.to_owned(), Err(cause));
+    }
+}
+
 pub(super) struct Stores<'a> {
     config: &'a Config,
     plan: &'a Plan,
     cx: &'a Context,
+    known: &'a OpenStores,
     states: Vec<State>,
 }
 
@@ -28,44 +40,46 @@ pub(super) struct Stores<'a> {
 struct State {
     /// Held while the first batch is under way, so that those who wait for a credential wait for it.
     first: tokio::sync::OnceCell<()>,
-    opened: OnceCell<Result<Opened, Cause>>,
+    opened: tokio::sync::OnceCell<Result<Opened, Cause>>,
     answers: RefCell<HashMap<usize, Answer>>,
     listings: RefCell<Vec<Option<Result<Listing, FetchError>>>>,
 }
 
 struct Opened {
-    provider: Box<dyn Provider>,
+    provider: Arc<dyn Provider>,
     /// Carries the store's deadline, which starts when the store is first needed.
     cx: Context,
 }
 
 impl<'a> Stores<'a> {
-    pub(super) fn new(config: &'a Config, plan: &'a Plan, cx: &'a Context) -> Self {
+    pub(super) fn new(config: &'a Config, plan: &'a Plan, cx: &'a Context, known: &'a OpenStores) -> Self {
         let state = |store: &PlannedStore| State {
             first: tokio::sync::OnceCell::new(),
-            opened: OnceCell::new(),
+            opened: tokio::sync::OnceCell::new(),
             answers: RefCell::default(),
             listings: RefCell::new(store.folders.iter().map(|_| None).collect()),
         };
-        Self { config, plan, cx, states: plan.stores.iter().map(state).collect() }
+        Self { config, plan, cx, known, states: plan.stores.iter().map(state).collect() }
     }
 
     /// Opens every store and checks it, all stores at once. The answers are in the order of the plan.
     pub(super) async fn check_all(&self) -> Vec<Result<Vec<Finding>, Cause>> {
-        join_all(self.plan.stores.iter().map(|planned| async move {
-            let opened = self.open(planned).await?;
-            let limit = opened.cx.time_left().ok().flatten();
-            let check = opened.provider.check(&opened.cx);
-            match limit {
-                None => Ok(check.await),
-                Some(limit) => tokio::time::timeout(limit, check).await.map_err(|_| Cause::Fetch {
-                    store: planned.name.clone(),
-                    reference: None,
-                    error: retry::late(&opened.cx),
-                }),
-            }
+        join_all(self.states.iter().zip(&self.plan.stores).map(|(state, planned)| async move {
+            let opened = self.opened(state, planned).await.as_ref().map_err(Clone::clone)?;
+            let checked = retry::within(&opened.cx, opened.provider.check(&opened.cx)).await;
+            Ok(checked.unwrap_or_else(|error| vec![Finding::failed("check", &error)]))
         }))
         .await
+    }
+
+    /// Gives away the stores that were opened, and why others were not.
+    pub(super) fn into_open(self) -> OpenStores {
+        let states = self.states.into_iter().zip(&self.plan.stores);
+        let opened = states.filter_map(|(state, planned)| {
+            let opened = state.opened.into_inner()?;
+            Some((planned.name.clone(), opened.map(|opened| opened.provider)))
+        });
+        OpenStores(opened.collect())
     }
 
     /// Asks every store for its first batch, all stores at once.
@@ -127,9 +141,7 @@ impl<'a> Stores<'a> {
             state
                 .first
                 .get_or_init(|| async {
-                    let opened = self.open(planned).await;
-                    let opened = state.opened.get_or_init(|| opened);
-                    if let Ok(opened) = opened {
+                    if let Ok(opened) = self.opened(state, planned).await {
                         self.ask_first(state, planned, opened).await;
                     }
                 })
@@ -179,10 +191,19 @@ impl<'a> Stores<'a> {
         state.answers.borrow_mut().extend(indices.into_iter().zip(answers));
     }
 
+    /// Opens a store, once for all that need it.
+    async fn opened<'s>(&self, state: &'s State, planned: &PlannedStore) -> &'s Result<Opened, Cause> {
+        state.opened.get_or_init(|| self.open(planned)).await
+    }
+
     async fn open(&self, planned: &PlannedStore) -> Result<Opened, Cause> {
         let Some(store) = self.config.stores.get(&planned.name) else {
             return Err(Cause::Fetch { store: planned.name.clone(), reference: None, error: never_asked() });
         };
+        if let Some(known) = self.known.0.get(&planned.name) {
+            let cx = self.cx.for_store(&store.name, Some(store.timeout));
+            return known.clone().map(|provider| Opened { provider, cx });
+        }
         let mut credentials = HashMap::new();
         for (span, candidate) in &planned.credentials {
             self.first_batch(candidate.store).await;
@@ -195,7 +216,7 @@ impl<'a> Stores<'a> {
             credentials.insert(*span, value);
         }
         let cx = self.cx.for_store(&store.name, Some(store.timeout));
-        let provider = open(store, self.cx.env(), credentials, &cx)?;
+        let provider = open(store, self.cx.env(), credentials, &cx)?.into();
         Ok(Opened { provider, cx })
     }
 }
