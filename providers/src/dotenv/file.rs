@@ -95,8 +95,11 @@ impl Slot {
 
     fn usable(&self, name: &str) -> Result<&SecretValue, FetchError> {
         if let Some(line) = self.contradicted {
-            return Err(damaged(format!("`{name}` has one value on line {} and another on line {line}", self.line))
-                .help(format!("take one of the two lines of `{name}` out of the file")));
+            return Err(damaged(format!(
+                "`{name}` has one value on line {} and another on line {line}",
+                self.line
+            ))
+            .help(format!("take one of the two lines of `{name}` out of the file")));
         }
         self.value.as_ref().map_err(FetchError::clone)
     }

@@ -97,10 +97,8 @@ const NOT_A_LINE: Told = (
     "quote the value if it has more than one line, or put `#` before what is not meant to be read",
 );
 const NO_EQUALS: Told = ("no `=` after the key", "write `KEY=value`, or `KEY=` for an empty value");
-const OPEN_QUOTE: Told = (
-    "a quote that does not close",
-    "close the quote, or put the whole value in another kind of quotes",
-);
+const OPEN_QUOTE: Told =
+    ("a quote that does not close", "close the quote, or put the whole value in another kind of quotes");
 const AFTER_QUOTE: Told = (
     "more text after the closing quote",
     "put the whole value in quotes, and `\\` before a double quote within double quotes",
@@ -215,8 +213,7 @@ fn closed<'a>((input, pieces): (&'a [u8], Vec<Piece<'a>>)) -> Parsed<'a, Vec<Pie
 /// Single quotes and backticks: everything up to the same quote, line ends as `\n`.
 fn literally_quoted(input: &[u8], quote: u8) -> Parsed<'_, Vec<Piece<'_>>> {
     let run = take_while1(move |byte| byte != quote && byte != b'\r').map(Piece::Bytes);
-    let (rest, pieces) =
-        preceded(take(1_usize), many0(alt((run, carriage_return)))).parse(input)?;
+    let (rest, pieces) = preceded(take(1_usize), many0(alt((run, carriage_return)))).parse(input)?;
     match rest.split_first() {
         Some((_, rest)) => Ok((rest, pieces)),
         None => Fault::raise(input, OPEN_QUOTE),

@@ -88,8 +88,11 @@ impl Dotenv {
             return Err(damaged(format!("`{path}` is UTF-16")).help("save the file as UTF-8"));
         }
         let file = File::read(&bytes, self.expansion, cx.env()).map_err(|mistake| {
-            damaged(format!("{} at `{path}` line {}, column {}", mistake.message, mistake.line, mistake.column))
-                .help(mistake.help)
+            damaged(format!(
+                "{} at `{path}` line {}, column {}",
+                mistake.message, mistake.line, mistake.column
+            ))
+            .help(mistake.help)
         })?;
         Ok(then(&file))
     }
@@ -158,7 +161,9 @@ impl Backend for Dotenv {
         let is_key = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '.' | '-');
         let (message, help) = match name.as_str() {
             "" => ("no key", "name a key of the file"),
-            name if name.contains('/') => ("a folder, which a dotenv file does not have", "name the key alone"),
+            name if name.contains('/') => {
+                ("a folder, which a dotenv file does not have", "name the key alone")
+            }
             name if !name.chars().all(is_key) => {
                 ("not a key that a dotenv file can have", "use letters, digits, `_`, `.` and `-`")
             }

@@ -157,8 +157,11 @@ fn double_quotes_know_the_common_escapes_and_keep_others() {
     reads("A=\"b\\\nc\\\r\nd\"", &[("A", "bcd")]);
     reads("A=\"\n  b # c\n\"#d", &[("A", "\n  b # c\n")]);
     reads(r#"A="$B ${C} \${D}""#, &[("A", "$B ${C} ${D}")]);
-    reads(r#"A="ends in \\"
-B=c"#, &[("A", r"ends in \"), ("B", "c")]);
+    reads(
+        r#"A="ends in \\"
+B=c"#,
+        &[("A", r"ends in \"), ("B", "c")],
+    );
 }
 
 #[test]
@@ -180,15 +183,27 @@ fn variables_are_earlier_keys_then_the_environment_then_a_default() {
     expands("C=`${FROM_ENV}`", "${FROM_ENV}");
     expands(r#"C="\${FROM_ENV} $FROM_ENV $$ $""#, "${FROM_ENV} $FROM_ENV $$ $");
     expands("C=${LATER}\nLATER=x\nD=ok", "ok");
-    expands("A=a\nB=b\nC=${LATER}", "error: `C` on line 3 needs `LATER`, which is neither an earlier key nor a variable");
-    expands("C=${NOT}\nD=${C}", "error: `C` on line 1 needs `NOT`, which is neither an earlier key nor a variable");
+    expands(
+        "A=a\nB=b\nC=${LATER}",
+        "error: `C` on line 3 needs `LATER`, which is neither an earlier key nor a variable",
+    );
+    expands(
+        "C=${NOT}\nD=${C}",
+        "error: `C` on line 1 needs `NOT`, which is neither an earlier key nor a variable",
+    );
 }
 
 #[test]
 fn a_key_that_is_given_twice_must_have_one_value() {
     reads("A=b\nC=d\nA='b'", &[("A", "b"), ("C", "d")]);
-    reads("A=b\n\nA=c\nC=d\nA=e", &[("A", "error: `A` has one value on line 1 and another on line 3"), ("C", "d")]);
-    reads("K=\"a\nb\"\nA=b\nA=c", &[("K", "a\nb"), ("A", "error: `A` has one value on line 3 and another on line 4")]);
+    reads(
+        "A=b\n\nA=c\nC=d\nA=e",
+        &[("A", "error: `A` has one value on line 1 and another on line 3"), ("C", "d")],
+    );
+    reads(
+        "K=\"a\nb\"\nA=b\nA=c",
+        &[("K", "a\nb"), ("A", "error: `A` has one value on line 3 and another on line 4")],
+    );
 }
 
 #[test]

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 
 pub use self::config::EnvConfig;
 use crate::contract::{
-    About, Answers, Backend, Context, DecodeError, FetchError, FetchErrorKind, Finding, Locator, LocatorError,
-    LocatorPart, Node, Parts, Provider, SecretValue,
+    About, Answers, Backend, Context, DecodeError, FetchError, FetchErrorKind, Finding, Locator,
+    LocatorError, LocatorPart, Node, Parts, Provider, SecretValue,
 };
 
 /// An opened `env` store.

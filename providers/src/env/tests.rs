@@ -60,7 +60,8 @@ async fn bytes_that_are_not_text_are_kept() {
 
 #[tokio::test]
 async fn the_prefix_is_put_before_the_key_and_named_where_the_variable_is_missing() {
-    let scene = scene(map([("prefix", text("APP_"))]), &[("APP_TOKEN", b"a"), ("TOKEN", b"b"), ("ONLY", b"c")]);
+    let scene =
+        scene(map([("prefix", text("APP_"))]), &[("APP_TOKEN", b"a"), ("TOKEN", b"b"), ("ONLY", b"c")]);
     assert_eq!(fetch_one(&scene, "TOKEN").await.unwrap().expose(), b"a");
     assert_eq!(fetch_one(&scene, "ONLY").await.unwrap_err().message(), "`APP_ONLY` is not set");
 }

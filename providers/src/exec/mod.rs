@@ -67,9 +67,8 @@ impl Exec {
             max_output: self.config.max_output,
         };
         let output = invocation.run(cx).await.map_err(|error| match error.kind() {
-            FetchErrorKind::Malformed => {
-                error.help("raise `max_output` on the store, or make the program answer only what it is asked")
-            }
+            FetchErrorKind::Malformed => error
+                .help("raise `max_output` on the store, or make the program answer only what it is asked"),
             _ => error,
         })?;
         let answer = read(&program, &output)?;
@@ -110,7 +109,8 @@ fn read<'a>(program: &Program, output: &'a Output) -> Result<Answer<'a>, FetchEr
             .help("run the program by hand: what it writes to stderr may hold a value and is not shown"));
     }
     Answer::read(&output.stdout).map_err(|unusable| {
-        FetchError::new(FetchErrorKind::Malformed, format!("`{path}` {}", unusable.message)).help(unusable.help)
+        FetchError::new(FetchErrorKind::Malformed, format!("`{path}` {}", unusable.message))
+            .help(unusable.help)
     })
 }
 

@@ -169,10 +169,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<T>, A::Error> {
                 let mut entries = HashMap::new();
                 while let Some((id, value)) = map.next_entry()? {
-                    entries
-                        .entry(id)
-                        .and_modify(|said| *said = Once::Repeated)
-                        .or_insert(Once::Said(value));
+                    entries.entry(id).and_modify(|said| *said = Once::Repeated).or_insert(Once::Said(value));
                 }
                 Ok(Object(entries))
             }
@@ -185,7 +182,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 /// Returns the value that stands as a JSON string, or what stands there instead.
 fn value_of(raw: &RawValue) -> Result<SecretValue, &'static str> {
     match raw.get().as_bytes().first() {
-        Some(b'"') => serde_json::from_str(raw.get()).map(|Text(value)| value).map_err(|_| "half a character"),
+        Some(b'"') => {
+            serde_json::from_str(raw.get()).map(|Text(value)| value).map_err(|_| "half a character")
+        }
         Some(b'{') => Err("an object"),
         Some(b'[') => Err("an array"),
         Some(b'n') => Err("null"),
@@ -235,7 +234,9 @@ impl Refusal {
         };
         let error = FetchError::new(kind.unwrap_or(FetchErrorKind::Unavailable), message);
         match kind {
-            Some(FetchErrorKind::NotFound) => error.help("correct the reference, or add the secret to the store"),
+            Some(FetchErrorKind::NotFound) => {
+                error.help("correct the reference, or add the secret to the store")
+            }
             // Only a program that says `unavailable` has said that asking again may help.
             None => error.temporary(false),
             Some(_) => error,

@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::*;
-use crate::contract::conformance::{self, CANARY, Inapplicable, Scene, Seed, Subject, list, map, plain, text};
+use crate::contract::conformance::{
+    self, CANARY, Inapplicable, Scene, Seed, Subject, list, map, plain, text,
+};
 use crate::contract::{Descriptor, EnvSnapshot, NoExpansion, Status};
 
 /// Answers from a directory in which each file holds one value as JSON.
@@ -94,18 +96,28 @@ impl Subject for Keeper {
             ("cut JSON", saying(&format!(r#"{{"protocolVersion":1,"values":{{"FIRST":"{CANARY}"#))),
             ("a list", saying(&format!(r#"["{CANARY}"]"#))),
             ("no version", saying(&format!(r#"{{"values":{{"FIRST":"{CANARY}","SECOND":""}}}}"#))),
-            ("another version", saying(&format!(r#"{{"protocolVersion":2,"values":{{"FIRST":"{CANARY}"}}}}"#))),
+            (
+                "another version",
+                saying(&format!(r#"{{"protocolVersion":2,"values":{{"FIRST":"{CANARY}"}}}}"#)),
+            ),
             ("a version that is text", saying(&format!(r#"{{"protocolVersion":"{CANARY}","values":{{}}}}"#))),
             ("no values", saying(r#"{"protocolVersion":1}"#)),
             ("a number and null", saying(r#"{"protocolVersion":1,"values":{"FIRST":12.50,"SECOND":null}}"#)),
             (
                 "values with parts",
-                saying(&format!(r#"{{"protocolVersion":1,"values":{{"FIRST":["{CANARY}"],"SECOND":{{"a":"{CANARY}"}}}}}}"#)),
+                saying(&format!(
+                    r#"{{"protocolVersion":1,"values":{{"FIRST":["{CANARY}"],"SECOND":{{"a":"{CANARY}"}}}}}}"#
+                )),
             ),
-            ("values of the wrong shape", saying(&format!(r#"{{"protocolVersion":1,"values":["{CANARY}"]}}"#))),
+            (
+                "values of the wrong shape",
+                saying(&format!(r#"{{"protocolVersion":1,"values":["{CANARY}"]}}"#)),
+            ),
             (
                 "two documents",
-                saying(&format!(r#"{{"protocolVersion":1,"values":{{"FIRST":"{CANARY}","SECOND":"x"}}}} {{}}"#)),
+                saying(&format!(
+                    r#"{{"protocolVersion":1,"values":{{"FIRST":"{CANARY}","SECOND":"x"}}}} {{}}"#
+                )),
             ),
             (
                 "bytes that are not UTF-8",
@@ -120,7 +132,11 @@ async fn it_conforms() {
     conformance::run(&Keeper).await;
 }
 
-async fn fetch_in(scene: &Scene, timeout: Option<Duration>, ids: &[&str]) -> Vec<Result<Vec<u8>, FetchError>> {
+async fn fetch_in(
+    scene: &Scene,
+    timeout: Option<Duration>,
+    ids: &[&str],
+) -> Vec<Result<Vec<u8>, FetchError>> {
     let provider = scene.open(&Descriptor::of::<Exec>()).unwrap();
     let cx = scene.context.for_store("custom", timeout);
     let locators: Vec<Locator> = ids.iter().map(|id| Locator::new(*id)).collect();
@@ -154,7 +170,8 @@ async fn the_program_gets_one_line_with_each_id_once_and_the_name_of_the_store()
 async fn the_environment_is_what_is_passed_and_set_and_nothing_else() {
     let program = r#"env > environment; printf '{"protocolVersion":1,"values":{"ID":""}}'"#;
     let scene = script_with(program, [("env", map([("TOKEN", text("t0ken")), ("LANG", text("C"))]))]);
-    let variables = [("LC_ALL", "C"), ("LANG", "en"), ("HOME", "/nowhere"), ("OTHER_TOKEN", "x"), ("XLC_", "x")];
+    let variables =
+        [("LC_ALL", "C"), ("LANG", "en"), ("HOME", "/nowhere"), ("OTHER_TOKEN", "x"), ("XLC_", "x")];
     let dir = scene.context.resolve_path("");
     let scene = scene.context(context(&dir, &variables));
     fetch(&scene, &["ID"]).await.pop().unwrap().unwrap();
@@ -249,7 +266,9 @@ END"#,
 #[tokio::test]
 async fn a_bad_end_is_told_and_its_stderr_is_not() {
     let good = r#"printf '{"protocolVersion":1,"values":{"ID":"v"}}'; echo hunter2 >&2;"#;
-    for (end, told) in [("exit 3", "/bin/sh` exited with code 3"), ("kill -9 $$", "/bin/sh` was ended by signal 9 SIGKILL")] {
+    for (end, told) in
+        [("exit 3", "/bin/sh` exited with code 3"), ("kill -9 $$", "/bin/sh` was ended by signal 9 SIGKILL")]
+    {
         let error = refused(&script(&format!("{good} {end}"))).await;
         assert_eq!(error.kind(), FetchErrorKind::Unavailable);
         assert!(!error.is_temporary());

@@ -111,11 +111,7 @@ impl Api {
     }
 
     /// Makes a call about secrets by the older routes, and by the newer ones where those are gone.
-    async fn secrets(
-        &self,
-        cx: &Context,
-        request: impl Fn(Routes) -> Request,
-    ) -> Result<Answer, FetchError> {
+    async fn secrets(&self, cx: &Context, request: impl Fn(Routes) -> Request) -> Result<Answer, FetchError> {
         if self.is_v4() {
             return self.call(cx, &request(Routes::V4)).await;
         }

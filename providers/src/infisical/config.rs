@@ -140,8 +140,11 @@ impl InfisicalConfig {
         let credential = |option: &str, given: Option<&Credential>| {
             let value = given.map(trimmed).filter(|value| !value.is_empty());
             value.ok_or_else(|| {
-                FetchError::new(FetchErrorKind::Unauthenticated, format!("unauthorized: `auth.{option}` is empty"))
-                    .help(format!("set the variable that `auth.{option}` names"))
+                FetchError::new(
+                    FetchErrorKind::Unauthenticated,
+                    format!("unauthorized: `auth.{option}` is empty"),
+                )
+                .help(format!("set the variable that `auth.{option}` names"))
             })
         };
         let Some(auth) = &self.auth else {

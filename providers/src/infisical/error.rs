@@ -96,7 +96,10 @@ impl Refusal {
     /// value is out of reach, or that refers to one, makes the server refuse the whole folder.
     pub(super) fn is_of_some_secrets(&self) -> bool {
         self.status == 403
-            && matches!(self.error.as_str(), "PermissionDenied" | "ForbiddenError" | "ForbiddenReadSecretError")
+            && matches!(
+                self.error.as_str(),
+                "PermissionDenied" | "ForbiddenError" | "ForbiddenReadSecretError"
+            )
     }
 
     /// Says whether the server takes no API keys any more, or does not know this one. An older server
@@ -113,7 +116,8 @@ impl Refusal {
         }
         // Older servers put the useful sentence into `error`.
         if self.error.contains(' ') && !self.is_route_missing() {
-            let _ = write!(said, "{}{}", if said.is_empty() { "Infisical: " } else { "; " }, shown(&self.error));
+            let _ =
+                write!(said, "{}{}", if said.is_empty() { "Infisical: " } else { "; " }, shown(&self.error));
         }
         if let Some(id) = &self.request_id {
             let _ = write!(said, "{}{}", if said.is_empty() { "" } else { ", " }, shown(id));
@@ -129,21 +133,27 @@ impl Refusal {
         if self.is_of_api_key() {
             return error(
                 FetchErrorKind::Unauthenticated,
-                format!("unauthorized: `{}` does not take this API key; current servers take none{said}", self.host),
+                format!(
+                    "unauthorized: `{}` does not take this API key; current servers take none{said}",
+                    self.host
+                ),
             )
             .help("log in as a machine identity: `method: machine_identity`");
         }
         match self.status {
-            _ if self.is_route_missing() => error(
-                FetchErrorKind::Unsupported,
-                format!("`{}` has no route for {what}{said}", self.host),
-            )
-            .help("check `host`, and update the server if it is an old one"),
-            401 => error(FetchErrorKind::Unauthenticated, format!("unauthorized: the token was refused{said}"))
-                .help("check the credentials under `auth`, and that they are of this server"),
+            _ if self.is_route_missing() => {
+                error(FetchErrorKind::Unsupported, format!("`{}` has no route for {what}{said}", self.host))
+                    .help("check `host`, and update the server if it is an old one")
+            }
+            401 => {
+                error(FetchErrorKind::Unauthenticated, format!("unauthorized: the token was refused{said}"))
+                    .help("check the credentials under `auth`, and that they are of this server")
+            }
             403 => self.explain_forbidden(what, &said),
-            404 if self.is_of_project() => error(FetchErrorKind::NotFound, format!("project not found{said}"))
-                .help("copy the id from the project's settings; it is a UUID, not the name or the slug"),
+            404 if self.is_of_project() => {
+                error(FetchErrorKind::NotFound, format!("project not found{said}"))
+                    .help("copy the id from the project's settings; it is a UUID, not the name or the slug")
+            }
             404 => error(FetchErrorKind::NotFound, format!("{what} not found{said}")),
             408 => error(FetchErrorKind::Unavailable, format!("`{}` gave up waiting{said}", self.host)),
             429 => {
@@ -183,12 +193,16 @@ impl Refusal {
             .help("check the credentials under `auth`, and that they are of this server");
         }
         if self.error == "ForbiddenReadSecretError" {
-            return FetchError::new(FetchErrorKind::Hidden, format!("the value of {what} is hidden from this identity{said}"))
-                .help("grant `Read Value` on this secret to the identity's role in the project");
+            return FetchError::new(
+                FetchErrorKind::Hidden,
+                format!("the value of {what} is hidden from this identity{said}"),
+            )
+            .help("grant `Read Value` on this secret to the identity's role in the project");
         }
         if self.error == "ProjectMembershipNotFound" || text.contains("not a member") {
-            return forbidden(format!("the identity has no access to the project{said}"))
-                .help("add the identity to the project, under Access Control, with a role that reads secrets");
+            return forbidden(format!("the identity has no access to the project{said}")).help(
+                "add the identity to the project, under Access Control, with a role that reads secrets",
+            );
         }
         if text.contains("IP address") {
             return forbidden(format!("the server does not accept this machine's IP address{said}"))
@@ -212,14 +226,16 @@ impl Refusal {
             408 | 429 | 500.. => self.explain("the login"),
             _ if self.is_route_missing() => self.explain(&format!("this login ({method})")),
             403 if self.error != "TokenError" => self.explain_forbidden("this login", &said),
-            _ if self.message.contains("locked") => {
-                refused("wait until the lockout of the identity ends, then try again once, with the right secret")
-            }
+            _ if self.message.contains("locked") => refused(
+                "wait until the lockout of the identity ends, then try again once, with the right secret",
+            ),
             _ if self.message.contains("usage limit") => {
                 refused("create a client secret with more uses, or without a limit")
             }
             _ if self.message.contains("expired") => refused("create a new client secret or token"),
-            _ => refused("check the credentials under `auth`, and that `host` is the server that they are of"),
+            _ => {
+                refused("check the credentials under `auth`, and that `host` is the server that they are of")
+            }
         }
     }
 }
@@ -243,7 +259,6 @@ fn text_of(message: &serde_json::Value) -> String {
 }
 
 fn shown(text: &str) -> String {
-    let line: String =
-        text.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: String = text.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
     line.trim().trim_end_matches('.').to_owned()
 }

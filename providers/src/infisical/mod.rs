@@ -124,8 +124,7 @@ impl Provider for Infisical {
             let folder = Folder { api: &self.api, cx, path };
             async move { (path.as_str(), folder.read(plan).await) }
         });
-        let values: HashMap<&str, Values> =
-            join_all(reads.collect::<Vec<_>>()).await.into_iter().collect();
+        let values: HashMap<&str, Values> = join_all(reads.collect::<Vec<_>>()).await.into_iter().collect();
         Answers::lookup(locators, |locator| {
             let ask = Ask::of(&self.config, locator).map_err(unusable)?;
             answer(&values, ask)

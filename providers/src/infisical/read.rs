@@ -155,7 +155,9 @@ impl Folder<'_> {
         };
         let merged = match merged {
             Ok(merged) => merged,
-            Err(error) => return names.into_iter().map(|name| (name.to_owned(), Err(error.clone()))).collect(),
+            Err(error) => {
+                return names.into_iter().map(|name| (name.to_owned(), Err(error.clone()))).collect();
+            }
         };
         self.confirm(&names, imports, merged).await
     }
@@ -309,7 +311,6 @@ impl Folder<'_> {
         };
         Found { id: secret.id, version: secret.version, value, origin }
     }
-
 }
 
 /// Returns, for names that a list does not show, one that it shows and that was perhaps meant.

@@ -9,8 +9,8 @@ use indexmap::IndexMap;
 
 pub use self::config::{LiteralConfig, NestedValues};
 use crate::contract::{
-    About, Answers, Backend, Context, DecodeError, Entry, FetchError, FetchErrorKind, Finding, Lister, Literal,
-    Locator, LocatorError, LocatorPart, Node, Parts, Provider, SecretValue,
+    About, Answers, Backend, Context, DecodeError, Entry, FetchError, FetchErrorKind, Finding, Lister,
+    Literal, Locator, LocatorError, LocatorPart, Node, Parts, Provider, SecretValue,
 };
 
 /// An opened `literal` store.
@@ -69,9 +69,10 @@ impl Literals {
     /// Says whether anything lies in the folder or below it; the root is always there.
     fn has_folder(&self, folder: &str) -> bool {
         folder.is_empty()
-            || self.values.keys().any(|path| {
-                path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-            })
+            || self
+                .values
+                .keys()
+                .any(|path| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
     }
 }
 

@@ -15,8 +15,9 @@ impl Subject for Values {
     }
 
     async fn holding(&self, seeds: &[Seed]) -> Scene {
-        let values =
-            seeds.iter().map(|seed| (seed.path.clone(), text(String::from_utf8(seed.value.clone()).unwrap())));
+        let values = seeds
+            .iter()
+            .map(|seed| (seed.path.clone(), text(String::from_utf8(seed.value.clone()).unwrap())));
         Scene::new(map([("values", map(values))]))
     }
 

@@ -76,11 +76,21 @@ async fn a_refused_login_is_asked_once_and_never_again() {
 #[tokio::test]
 async fn every_refusal_of_a_login_has_its_advice_and_none_is_temporary() {
     let cases = [
-        (401, "UnauthorizedError", "Access denied due to expired client secret", "create a new client secret"),
+        (
+            401,
+            "UnauthorizedError",
+            "Access denied due to expired client secret",
+            "create a new client secret",
+        ),
         (401, "UnauthorizedError", "Access denied due to client secret usage limit reached", "more uses"),
         (401, "UnauthorizedError", "This identity auth method is temporarily locked, please try", "lockout"),
         (404, "NotFound", "No identity with specified client ID was found", "check the credentials"),
-        (403, "ForbiddenError", "You are not allowed to access this resource from the current IP address", "IPs"),
+        (
+            403,
+            "ForbiddenError",
+            "You are not allowed to access this resource from the current IP address",
+            "IPs",
+        ),
         (422, "ValidationFailure", "clientSecret: Required", "check the credentials"),
     ];
     for (status, error, message, advice) in cases {
@@ -98,9 +108,9 @@ async fn every_refusal_of_a_login_has_its_advice_and_none_is_temporary() {
 async fn a_login_that_the_server_cannot_serve_now_is_shared_and_may_be_tried_later() {
     let logins = Arc::new(AtomicUsize::new(0));
     let server = Server::start(move |seen| match seen.path.as_str() {
-        LOGIN if logins.fetch_add(1, Ordering::SeqCst) == 0 => {
-            Reply::text(503, "text/html", "<html>").header("retry-after", "2").after(Duration::from_millis(20))
-        }
+        LOGIN if logins.fetch_add(1, Ordering::SeqCst) == 0 => Reply::text(503, "text/html", "<html>")
+            .header("retry-after", "2")
+            .after(Duration::from_millis(20)),
         _ => project().answer(seen),
     })
     .await;
@@ -159,7 +169,9 @@ async fn a_missing_permission_is_no_reason_to_log_in_again() {
 async fn a_token_is_replaced_before_it_runs_out_and_zero_means_that_it_does_not() {
     for (seconds, logins) in [(0, 1), (1, 2)] {
         let server = Server::start(move |seen| match seen.path.as_str() {
-            LOGIN => Reply::json(200, &json!({"accessToken": "t", "expiresIn": seconds, "tokenType": "Bearer"})),
+            LOGIN => {
+                Reply::json(200, &json!({"accessToken": "t", "expiresIn": seconds, "tokenType": "Bearer"}))
+            }
             _ => project().answer(seen),
         })
         .await;
@@ -235,7 +247,8 @@ async fn a_service_token_of_one_place_is_not_used_for_another() {
     let scopes = json!([{"environment": "dev", "secretPath": "/app"}]);
     let server = scoped(scopes).await;
     for (environment, path) in [("prod", "app/A"), ("dev", "A"), ("dev", "app/deeper/A")] {
-        let error = server.store_with(&service_token(SERVICE_TOKEN), environment).error(Locator::new(path)).await;
+        let error =
+            server.store_with(&service_token(SERVICE_TOKEN), environment).error(Locator::new(path)).await;
         assert_eq!(error.kind(), FetchErrorKind::Forbidden);
         assert!(
             error.message().starts_with("the service token is for folder `/app` of environment `dev` only"),
@@ -252,7 +265,8 @@ async fn a_service_token_of_one_place_is_not_used_for_another() {
 
 #[tokio::test]
 async fn a_service_token_of_many_places_leaves_the_decision_to_the_server() {
-    let many = json!([{"environment": "dev", "secretPath": "/x"}, {"environment": "dev", "secretPath": "/app"}]);
+    let many =
+        json!([{"environment": "dev", "secretPath": "/x"}, {"environment": "dev", "secretPath": "/app"}]);
     for scopes in [json!([{"environment": "dev", "secretPath": "/**"}]), many] {
         let server = scoped(scopes).await;
         let store = server.store_with(&service_token(SERVICE_TOKEN), "dev");
@@ -298,7 +312,9 @@ async fn an_api_key_travels_alone_and_a_newer_server_s_refusal_says_so() {
     let [seen] = &server.seen()[..] else { panic!("one request") };
     assert_eq!((seen.header("x-api-key"), seen.header("authorization")), (Some("canary-key"), None));
 
-    let newer = || Reply::refusal(400, "BadRequest", "API key authentication is not supported anymore. Please switch.");
+    let newer = || {
+        Reply::refusal(400, "BadRequest", "API key authentication is not supported anymore. Please switch.")
+    };
     let malformed = || Reply::refusal(500, "Find by id", "Something went wrong");
     for refusal in [newer, malformed] {
         let server = Server::start(move |_| refusal()).await;

@@ -28,22 +28,38 @@ fn complaint(change: impl Fn(&mut Value)) -> String {
 #[test]
 fn complete_options_pass() {
     validate(|_| {}).unwrap();
-    for host in ["https://eu.infisical.com/", "https://x.test/api/", "http://127.0.0.1:8080", "http://[::1]", "http://localhost/api", "${HOST}"] {
+    for host in [
+        "https://eu.infisical.com/",
+        "https://x.test/api/",
+        "http://127.0.0.1:8080",
+        "http://[::1]",
+        "http://localhost/api",
+        "${HOST}",
+    ] {
         validate(|options| options["host"] = json!(host)).unwrap();
     }
     validate(|options| options["environment"] = json!("${ENVIRONMENT}")).unwrap();
-    validate(|options| options["auth"] = json!({"method": "service_token", "service_token": "st.a.b"})).unwrap();
+    validate(|options| options["auth"] = json!({"method": "service_token", "service_token": "st.a.b"}))
+        .unwrap();
     validate(|options| options["auth"] = json!({"method": "api_key", "api_key": "k"})).unwrap();
 }
 
 #[test]
 fn what_is_missing_is_named() {
-    let without = |option: &'static str| move |options: &mut Value| drop(options.as_object_mut().unwrap().remove(option));
+    let without = |option: &'static str| {
+        move |options: &mut Value| drop(options.as_object_mut().unwrap().remove(option))
+    };
     assert_eq!(complaint(without("project_id")), "`project_id` is missing");
     assert_eq!(complaint(without("environment")), "`environment` is missing");
     assert_eq!(complaint(without("auth")), "`auth` is missing");
-    assert_eq!(complaint(|options| options["auth"] = json!({"client_id": "x"})), "`auth.client_secret` is missing");
-    assert_eq!(complaint(|options| options["auth"] = json!({"method": "service_token"})), "`auth.token` is missing");
+    assert_eq!(
+        complaint(|options| options["auth"] = json!({"client_id": "x"})),
+        "`auth.client_secret` is missing"
+    );
+    assert_eq!(
+        complaint(|options| options["auth"] = json!({"method": "service_token"})),
+        "`auth.token` is missing"
+    );
 }
 
 #[test]
@@ -59,7 +75,9 @@ fn options_of_another_method_are_refused() {
 #[test]
 fn addresses_that_would_show_secrets_are_refused() {
     assert!(complaint(|options| options["host"] = json!("http://infisical.internal")).contains("plain http"));
-    assert!(complaint(|options| options["host"] = json!("http://127.0.0.1.evil.test")).contains("plain http"));
+    assert!(
+        complaint(|options| options["host"] = json!("http://127.0.0.1.evil.test")).contains("plain http")
+    );
     assert!(complaint(|options| options["host"] = json!("infisical.internal")).contains("not a URL"));
     let message = complaint(|options| options["host"] = json!("https://me:hunter2@x.test"));
     assert!(message.contains("user name or a password") && !message.contains("hunter2"), "{message}");
@@ -110,13 +128,17 @@ fn the_cost_is_known_without_asking() {
     let pinned = [Locator::new("A").at_version("1"), Locator::new("A").at_version("v1")];
     assert_eq!(cost(machine_identity(), &pinned, &[]).requests, 2);
     let token = json!({"method": "service_token", "token": "st.a.b"});
-    assert_eq!(cost(token, &[Locator::new("A")], &["x".to_owned()]), Cost { logins: 0, requests: 3, processes: 0 });
+    assert_eq!(
+        cost(token, &[Locator::new("A")], &["x".to_owned()]),
+        Cost { logins: 0, requests: 3, processes: 0 }
+    );
 }
 
 #[tokio::test]
 async fn the_cost_is_what_a_run_makes() {
     let names = [("A", "1"), ("B", "2"), ("C", "3")];
-    let server = Server::of(Project::default().with("/", &names).with("/one", &names).with("/two", &names)).await;
+    let server =
+        Server::of(Project::default().with("/", &names).with("/one", &names).with("/two", &names)).await;
     let store = server.store();
     let locators = [
         Locator::new("A"),

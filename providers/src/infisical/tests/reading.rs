@@ -11,7 +11,8 @@ async fn fifty_names_in_each_of_twenty_folders_cost_one_login_and_twenty_lists()
     let mut paths = Vec::new();
     for folder in 0..20 {
         for name in 0..50 {
-            project = project.with(&format!("/f{folder}"), &[(&format!("K{name}"), &format!("v-{folder}-{name}"))]);
+            project =
+                project.with(&format!("/f{folder}"), &[(&format!("K{name}"), &format!("v-{folder}-{name}"))]);
             paths.push(format!("f{folder}/K{name}"));
         }
     }
@@ -117,7 +118,8 @@ async fn a_direct_secret_beats_imports_and_the_last_import_wins() {
     let store = server.store();
     assert_eq!(store.values(&["app/APP_KEY", "app/BOTH", "app/ONE"]).await, ["direct", "last", "first"]);
     let listed = store.list("app").await.unwrap();
-    let pairs: Vec<(&str, &str)> = listed.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let pairs: Vec<(&str, &str)> =
+        listed.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(pairs, [("APP_KEY", "direct"), ("BOTH", "last"), ("ONE", "first")]);
     assert_eq!(server.seen().len(), 3, "{:?}", server.log());
 }
@@ -163,7 +165,21 @@ async fn a_long_name_is_not_taken_from_an_import_that_a_later_one_may_beat() {
 
 #[tokio::test]
 async fn every_name_that_infisical_allows_can_be_read() {
-    let odd = ["a b", "a%b", "a%2Fb", "a?b", "a#b", "a+b", "a=b", "a&b", "a.b", "..a", "ä", "名前", "a~b\"<>\\^`{|}"];
+    let odd = [
+        "a b",
+        "a%b",
+        "a%2Fb",
+        "a?b",
+        "a#b",
+        "a+b",
+        "a=b",
+        "a&b",
+        "a.b",
+        "..a",
+        "ä",
+        "名前",
+        "a~b\"<>\\^`{|}",
+    ];
     let long = "N".repeat(100);
     for name in odd.into_iter().chain([long.as_str()]) {
         let server = Server::of(Project::default().with("/", &[(name, "value")])).await;

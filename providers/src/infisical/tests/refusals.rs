@@ -35,11 +35,15 @@ fn assert_shows_no_secret(error: &FetchError) {
 #[tokio::test]
 async fn a_missing_environment_is_named_with_those_that_there_are() {
     let server = Server::of(Project::default().with("/", &[("KEY", "1")])).await;
-    for (environment, help) in [("Dev", "did you mean `dev`?"), ("pord", "did you mean `prod`?"), ("qa", "`dev`, `staging`, `prod`")] {
+    for (environment, help) in
+        [("Dev", "did you mean `dev`?"), ("pord", "did you mean `prod`?"), ("qa", "`dev`, `staging`, `prod`")]
+    {
         let error = server.store_with(&machine_identity(), environment).error(Locator::new("KEY")).await;
         assert_eq!(error.kind(), FetchErrorKind::NotFound);
         assert!(
-            error.message().starts_with(&format!("environment not found: `{environment}` in project `Resolver Lab`")),
+            error
+                .message()
+                .starts_with(&format!("environment not found: `{environment}` in project `Resolver Lab`")),
             "{error}"
         );
         assert!(error.advice().unwrap().contains(help), "{:?}", error.advice());
@@ -63,7 +67,11 @@ async fn where_the_project_cannot_be_read_the_message_says_what_is_known() {
         path if path.starts_with("/api/v1/workspace/") => {
             Reply::refusal(403, "PermissionDenied", "You are not allowed to read on project")
         }
-        _ => Reply::refusal(404, "GetSecretByName", "Folder with path '/app' in environment with slug 'dev' not found"),
+        _ => Reply::refusal(
+            404,
+            "GetSecretByName",
+            "Folder with path '/app' in environment with slug 'dev' not found",
+        ),
     })
     .await;
     let error = server.store().error(Locator::new("app/KEY")).await;
@@ -72,17 +80,25 @@ async fn where_the_project_cannot_be_read_the_message_says_what_is_known() {
 
 #[tokio::test]
 async fn a_missing_project_and_a_closed_one_are_two_things() {
-    let message = "Project with ID '00000000-0000-4000-8000-000000000000' not found during bot lookup. Are you sure?";
+    let message =
+        "Project with ID '00000000-0000-4000-8000-000000000000' not found during bot lookup. Are you sure?";
     let error = failure(move || Reply::refusal(404, "NotFound", message)).await;
     assert_eq!(error.kind(), FetchErrorKind::NotFound);
     assert!(error.message().starts_with("project not found (Infisical: Project with ID"), "{error}");
     for (error, message) in [
         ("ProjectMembershipNotFound", "You are not a member of this project with ID x. Please assign."),
-        ("Identity is not a member of the specified project with ID 'x'", "You are not allowed to access this resource"),
+        (
+            "Identity is not a member of the specified project with ID 'x'",
+            "You are not allowed to access this resource",
+        ),
     ] {
         let error = failure(move || Reply::refusal(403, error, message)).await;
         assert_eq!(error.kind(), FetchErrorKind::Forbidden);
-        assert!(error.message().contains("has no access to the project") && error.message().contains("not a member"), "{error}");
+        assert!(
+            error.message().contains("has no access to the project")
+                && error.message().contains("not a member"),
+            "{error}"
+        );
     }
 }
 
@@ -111,7 +127,8 @@ async fn a_limited_rate_carries_the_pause() {
 async fn a_server_that_cannot_serve_is_temporary_whatever_its_body() {
     for status in [500, 502, 503, 504] {
         for reply in [
-            (|status| Reply::refusal(status, "InternalServerError", "Something went wrong")) as fn(u16) -> Reply,
+            (|status| Reply::refusal(status, "InternalServerError", "Something went wrong"))
+                as fn(u16) -> Reply,
             |status| Reply::text(status, "text/html", "<html>canary</html>"),
             |status| Reply::text(status, "text/plain", ""),
         ] {
@@ -187,14 +204,15 @@ async fn raw(bytes: &'static str) -> FetchError {
             let _ = stream.write_all(bytes.as_bytes()).await;
         }
     });
-    let options =
-        json!({"host": host, "project_id": PROJECT, "environment": "dev", "auth": {"method": "api_key", "api_key": "k"}});
+    let options = json!({"host": host, "project_id": PROJECT, "environment": "dev", "auth": {"method": "api_key", "api_key": "k"}});
     Store::open(&options).unwrap().error(Locator::new("KEY")).await
 }
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_temporary() {
-    let error = raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"secret\":").await;
+    let error =
+        raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"secret\":")
+            .await;
     assert_eq!((error.kind(), error.is_temporary()), (FetchErrorKind::Malformed, true));
     assert!(error.message().ends_with("was cut short"), "{error}");
 }
@@ -207,14 +225,16 @@ async fn a_connection_that_ends_without_an_answer_is_temporary() {
 
 #[tokio::test]
 async fn a_body_without_end_is_not_read_to_its_end() {
-    let error = raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n").await;
+    let error =
+        raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n").await;
     assert_eq!((error.kind(), error.is_temporary()), (FetchErrorKind::Malformed, false));
     assert!(error.message().contains("more than 16 MiB"), "{error}");
 }
 
 #[tokio::test]
 async fn a_slow_server_ends_at_the_deadline() {
-    let server = answering(|| one(&secret("dev", "/app", "KEY", "late")).after(Duration::from_secs(30))).await;
+    let server =
+        answering(|| one(&secret("dev", "/app", "KEY", "late")).after(Duration::from_secs(30))).await;
     let mut store = server.store();
     store.cx = store.cx.for_store("infisical", Some(Duration::from_millis(200)));
     let started = Instant::now();

@@ -48,8 +48,7 @@ async fn a_list_that_runs_anyway_serves_as_the_latest() {
         _ => Project::default().answer(seen),
     })
     .await;
-    let asked =
-        [Locator::new("KEY").at_version("v2"), Locator::new("OTHER"), Locator::new("KEY")];
+    let asked = [Locator::new("KEY").at_version("v2"), Locator::new("OTHER"), Locator::new("KEY")];
     let answers: Vec<String> = server.store().fetch(&asked).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(answers, ["old", "o", "latest"]);
     assert_eq!(server.seen().len(), 3, "{:?}", server.log());
@@ -60,7 +59,10 @@ async fn a_server_that_does_not_look_at_the_version_is_found_out() {
     let server = versions(|_, _| one(&at(3, "x", "canary"))).await;
     let error = pinned(&server).await.unwrap_err();
     assert_eq!(error.kind(), FetchErrorKind::Malformed);
-    assert!(error.message().contains("asked for version 2") && error.message().contains("got version 3"), "{error}");
+    assert!(
+        error.message().contains("asked for version 2") && error.message().contains("got version 3"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -88,7 +90,10 @@ async fn a_version_that_never_was_names_the_latest() {
     let server = versions(|version, _| version.map_or_else(|| one(&at(1, "x", "v")), |_| no_such())).await;
     let error = pinned(&server).await.unwrap_err();
     assert_eq!(error.kind(), FetchErrorKind::VersionNotFound);
-    assert!(error.message().contains("version 2 of `KEY`") && error.message().contains("latest: 1"), "{error}");
+    assert!(
+        error.message().contains("version 2 of `KEY`") && error.message().contains("latest: 1"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
