@@ -1,5 +1,6 @@
 //! The store against real files.
 
+mod conformance;
 mod damage;
 mod identities;
 mod store;
