@@ -77,6 +77,10 @@ impl Session {
     /// Fetches everything that a plan names.
     pub(crate) fn resolve(&self, config: &Config, plan: &Plan, cx: &Context) -> Result<Resolution, Stop> {
         let resolving = resolve::resolve(config, plan, cx);
+        // Where no store is asked nothing is waited for, and a runtime would be half of the start-up.
+        if plan.stores.is_empty() {
+            return Ok(futures::executor::block_on(resolving));
+        }
         // Signals are left alone where no store runs a program that would have to be ended.
         if plan.cost().processes == 0 {
             return Ok(runtime()?.block_on(resolving));
