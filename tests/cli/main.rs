@@ -12,6 +12,8 @@ mod exec_process;
 #[cfg(test)]
 mod infisical;
 #[cfg(test)]
+mod infisical_errors;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod requests;

@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Reset,
     Silence,
     ContentType(&'static str),
+    Expiry,
+    Revocation,
     Body(Vec<u8>),
 }
 
@@ -78,6 +80,16 @@ impl Fault {
     /// 200 and JSON by its content type, with this in place of the right body.
     pub(crate) fn body(body: impl Into<Vec<u8>>) -> Self {
         Self::new(Kind::Body(body.into()))
+    }
+
+    /// All tokens have expired when the request arrives; the answer is the right one to that.
+    pub(crate) fn expiry() -> Self {
+        Self::new(Kind::Expiry)
+    }
+
+    /// All tokens have been revoked when the request arrives; the answer is the right one to that.
+    pub(crate) fn revocation() -> Self {
+        Self::new(Kind::Revocation)
     }
 
     /// Lets the fault hit this many requests only.

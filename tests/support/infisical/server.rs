@@ -286,8 +286,13 @@ async fn handle(
         Some(Kind::Status(status)) => web_page(*status, "the proxy cannot reach the server"),
         Some(Kind::RateLimited(after)) => broken(&shared, &asked, rate_limited(*after)),
         Some(Kind::Html) => web_page(200, "the dashboard"),
-        _ => {
+        kind => {
             let mut world = lock(&shared.world);
+            match kind {
+                Some(Kind::Expiry) => { world.expire_tokens(); },
+                Some(Kind::Revocation) => { world.revoke_tokens(); },
+                _ => {}
+            }
             let (caller, answer) = world.answer(route.as_ref(), &asked);
             world.reply(caller, &asked, *answer)
         }
