@@ -1,17 +1,22 @@
 //! `dsops completion`: scripts with which shells complete commands, flags and the names in the file.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+mod names;
+mod programs;
+mod shells;
 
-use clap::{Args, Command, CommandFactory as _};
-use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
-use clap_complete::env::{CompleteEnv, Shells};
-use dsops::config::{self, Config};
+use std::ffi::OsString;
+use std::panic::{self, AssertUnwindSafe};
+
+use clap::{Arg, Args, Command, CommandFactory as _, ValueHint};
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
+use clap_complete::env::CompleteEnv;
 use dsops::exit;
 use dsops_providers::contract::EnvSnapshot;
 
 use super::session::Session;
 use super::{Cli, Outcome};
+use programs::Programs;
+use shells::SHELLS;
 
 /// The variable that asks for candidates. The scripts set it.
 const VARIABLE: &str = "DSOPS_COMPLETE";
@@ -34,7 +39,7 @@ pub(crate) struct Completion {
 impl Completion {
     pub(crate) fn run(&self, session: &Session) -> Outcome {
         let mut script = Vec::new();
-        if let Some(shell) = Shells::builtins().completer(&self.shell) {
+        if let Some(shell) = SHELLS.completer(&self.shell) {
             shell.write_registration(VARIABLE, "dsops", "dsops", "dsops", &mut script)?;
         }
         session.output.stdout(&script)?;
@@ -44,98 +49,56 @@ impl Completion {
 
 /// Answers a shell that asks for candidates. Returns false where none asks.
 pub(super) fn answer(args: &[OsString], env: &EnvSnapshot) -> bool {
-    if env.get(VARIABLE).is_none() {
+    if env.get(VARIABLE).is_none_or(|shell| matches!(shell, "" | "0")) {
         return false;
     }
-    let here = std::env::current_dir().ok();
-    let completion = CompleteEnv::with_factory(command).var(VARIABLE).bin("dsops").completer("dsops");
-    // A shell that completes shows no errors; there is nobody to tell.
-    completion.try_complete(args.iter().cloned(), here.as_deref()).unwrap_or(true)
+    // Whatever goes wrong, a line that somebody is typing is no place to say it.
+    panic::set_hook(Box::new(|_| {}));
+    let answered = panic::catch_unwind(AssertUnwindSafe(|| {
+        let here = std::env::current_dir().ok();
+        let completion =
+            CompleteEnv::with_factory(command).var(VARIABLE).bin("dsops").completer("dsops").shells(SHELLS);
+        completion.try_complete(args.iter().cloned(), here.as_deref())
+    }));
+    drop(answered);
+    true
 }
 
 /// The tree of commands, with the names in the file as candidates. Built only when a shell asks.
 fn command() -> Command {
-    let mut command = Cli::command();
-    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    for name in names {
-        command = command.mut_subcommand(&name, |sub| with_candidates(&name, sub));
+    with_candidates(Cli::command(), "")
+}
+
+/// Gives the arguments of a command, and of those below it, their candidates. `path` is what stands
+/// between `dsops` and the arguments: `local set`.
+fn with_candidates(command: Command, path: &str) -> Command {
+    let mut command = command.mut_args(|arg| completed(arg, path));
+    let below: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    for name in below {
+        let path = if path.is_empty() { name.clone() } else { format!("{path} {name}") };
+        command = command.mut_subcommand(&name, |sub| with_candidates(sub, &path));
     }
     command
 }
 
-fn with_candidates(name: &str, mut command: Command) -> Command {
-    let has = |command: &Command, id: &str| command.get_arguments().any(|arg| arg.get_id() == id);
-    if name != "init" && has(&command, "env") {
-        command = command.mut_arg("env", |arg| arg.add(ArgValueCandidates::new(environments)));
-    }
-    if has(&command, "store") && name != "init" {
-        command = command.mut_arg("store", |arg| arg.add(ArgValueCandidates::new(stores)));
-    }
-    if name == "get" {
-        command = command
-            .mut_arg("name", |arg| arg.add(ArgValueCandidates::new(variables)))
-            .mut_arg("var", |arg| arg.add(ArgValueCandidates::new(variables)));
-    }
-    let nested: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    for sub in nested {
-        command = command.mut_subcommand(&sub, |nested| with_candidates(&sub, nested));
-    }
-    command
-}
-
-fn environments() -> Vec<CompletionCandidate> {
-    let config = load();
-    candidates(config.iter().flat_map(|config| config.environments.keys()))
-}
-
-fn stores() -> Vec<CompletionCandidate> {
-    let config = load();
-    candidates(config.iter().flat_map(|config| config.stores.keys()))
-}
-
-/// The variables of the environment on the line, or of all where none is named yet.
-fn variables() -> Vec<CompletionCandidate> {
-    let config = load();
-    let wanted = option(&line(), "--env", "-e");
-    let environments = config.iter().flat_map(|config| config.environments.values());
-    let named =
-        environments.filter(|environment| wanted.as_ref().is_none_or(|name| *name == environment.name));
-    let names: std::collections::BTreeSet<&String> =
-        named.flat_map(|environment| environment.variables.keys()).collect();
-    candidates(names)
-}
-
-fn candidates<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<CompletionCandidate> {
-    names.into_iter().map(CompletionCandidate::new).collect()
-}
-
-/// Loads the file that the line means. A file with mistakes gives no names.
-fn load() -> Option<Config> {
-    let env: EnvSnapshot = std::env::vars_os().collect();
-    let named = option(&line(), "--config", "-c").map(PathBuf::from);
-    let path = match named.or_else(|| env.get("DSOPS_CONFIG").map(PathBuf::from)) {
-        Some(path) => path,
-        None => config::discover(&std::env::current_dir().ok()?, env.get_os("HOME").map(Path::new)).ok()?,
-    };
-    config::load(&path).ok()
-}
-
-/// The words of the line that is being completed: what the shell passes behind `--`.
-fn line() -> Vec<String> {
-    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    words.skip_while(|word| word != "--").skip(1).collect()
-}
-
-fn option(line: &[String], long: &str, short: &str) -> Option<String> {
-    let assigned = format!("{long}=");
-    let mut words = line.iter();
-    while let Some(word) = words.next() {
-        if let Some(value) = word.strip_prefix(&assigned) {
-            return Some(value.to_owned());
+/// Decides what completes an argument. The rest is completed from its type.
+fn completed(arg: Arg, path: &str) -> Arg {
+    match (path, arg.get_id().as_str()) {
+        ("init", "kind") => arg.add(ArgValueCandidates::new(names::types)),
+        // These are new names.
+        ("init", _) => arg,
+        (_, "env") => arg.add(ArgValueCandidates::new(names::environments)),
+        ("local", "store") => arg.add(ArgValueCandidates::new(names::local_stores)),
+        ("local set" | "local get" | "local delete" | "local history", "key") => {
+            arg.add(ArgValueCandidates::new(names::local_keys))
         }
-        if word == long || word == short {
-            return words.next().cloned();
-        }
+        ("local", "identity") => arg.value_hint(ValueHint::FilePath),
+        ("get", "name" | "var") => arg.add(ArgValueCandidates::new(names::variables)),
+        ("get", "key") => arg.add(ArgValueCandidates::new(names::references)),
+        ("render", "format") => arg.add(ArgValueCandidates::new(names::formats)),
+        ("exec", "command") => arg.add(ArgValueCompleter::new(Programs)),
+        ("exec", "working_dir") | ("man", "out") => arg.value_hint(ValueHint::DirPath),
+        ("man", "command") => arg.add(ArgValueCandidates::new(|| names::pages(&Cli::command()))),
+        _ => arg,
     }
-    None
 }
