@@ -1,8 +1,9 @@
 //! The one place that turns errors into reports: for people with the lines of the file, or as JSON.
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
-use dsops::config::{self, Code, ConfigError, Label, Report, Source, Warning};
+use dsops::config::{Code, ConfigError, Label, Report, Source, Variable, Warning};
 use dsops::exit;
 use dsops::resolve::{Cause, Failure};
 use dsops_providers::contract::{FetchError, FetchErrorKind, Span};
@@ -21,6 +22,7 @@ pub(crate) struct Diagnostic {
     help: Option<String>,
     labels: Vec<Label>,
     source: Option<Shown>,
+    file: Option<String>,
     place: Option<(usize, usize)>,
     variables: Vec<String>,
     severity: miette::Severity,
@@ -30,7 +32,7 @@ pub(crate) struct Diagnostic {
 #[derive(Debug)]
 struct Shown {
     name: String,
-    text: String,
+    text: Arc<str>,
     /// Where the first label starts in the text that is shown, and its column in the file: what was
     /// taken out in front of it must not move the place that is told.
     first: usize,
@@ -72,6 +74,7 @@ impl Diagnostic {
             help: None,
             labels: Vec::new(),
             source: None,
+            file: None,
             place: None,
             variables: Vec::new(),
             severity: miette::Severity::Error,
@@ -111,7 +114,7 @@ impl Diagnostic {
             exit: self.exit,
             message: &self.message,
             help: self.help.as_deref(),
-            file: self.source.as_ref().map(|source| source.name.as_str()),
+            file: self.file.as_deref(),
             line: self.place.map(|(line, _)| line),
             column: self.place.map(|(_, column)| column),
             variables: &self.variables,
@@ -119,28 +122,33 @@ impl Diagnostic {
     }
 
     fn at(mut self, labels: Vec<Label>, source: &Source) -> Self {
-        if let Some(first) = labels.first() {
-            self.place = Some(place(&source.text, first.span));
-            let name = source.path.file_name().map_or_else(|| source.path.clone(), Into::into);
-            let redacted = config::redact(&source.text);
-            let shown = redacted.place(first.span);
-            if line_length(&redacted.text, shown.start) > LONGEST_LINE {
-                let (line, column) = place(&source.text, first.span);
-                self.message = format!("{} at {}:{line}:{column}", self.message, name.display());
-                return self;
-            }
-            self.labels = labels
-                .into_iter()
-                .map(|label| Label { span: first_line(&redacted.text, redacted.place(label.span)), ..label })
-                .collect();
-            self.source = Some(Shown {
-                name: name.to_string_lossy().into_owned(),
-                first: self.labels.first().map_or(0, |label| label.span.start),
-                column: self.place.map_or(0, |(_, column)| column.saturating_sub(1)),
-                text: redacted.text,
-            });
+        let Some(first) = labels.first() else { return self };
+        let (line, column) = source.position(first.span.start);
+        let name = source.path.file_name().unwrap_or(source.path.as_os_str()).to_string_lossy().into_owned();
+        self.place = Some((line, column));
+        self.file = Some(name.clone());
+        let redacted = source.redacted();
+        if line_length(&redacted.text, redacted.place(first.span).start) > LONGEST_LINE {
+            self.message = format!("{} at {name}:{line}:{column}", self.message);
+            return self;
         }
+        self.labels = labels
+            .into_iter()
+            .map(|label| Label { span: first_line(&redacted.text, redacted.place(label.span)), ..label })
+            .collect();
+        self.source = Some(Shown {
+            name,
+            first: self.labels.first().map_or(0, |label| label.span.start),
+            column: column.saturating_sub(1),
+            text: Arc::clone(&redacted.text),
+        });
         self
+    }
+
+    /// Adds the variable that the report is about, and shows its name in the file.
+    pub(crate) fn variable(mut self, variable: &Variable, source: &Source) -> Self {
+        self.variables = vec![variable.name.clone()];
+        self.at(vec![Label { span: variable.span, text: String::new() }], source)
     }
 
     /// Returns the report of a mistake in the file.
@@ -195,21 +203,13 @@ impl Diagnostic {
             }
         };
         diagnostic.variables = failure.variables.iter().filter(|name| !name.is_empty()).cloned().collect();
-        if !diagnostic.labels.is_empty() {
+        if diagnostic.place.is_some() {
             return diagnostic;
         }
         let labels = failure.spans.iter().zip(&failure.variables).filter(|(span, _)| span.len > 0);
         let labels = labels.map(|(span, variable)| Label { span: *span, text: format!("for {variable}") });
         diagnostic.at(labels.take(MOST_LABELS).collect(), source)
     }
-}
-
-/// Returns the line and column of a place, counted from one, as editors do.
-fn place(text: &str, span: Span) -> (usize, usize) {
-    let before = text.get(..span.start).unwrap_or(text);
-    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    (line, column)
 }
 
 fn line_length(text: &str, offset: usize) -> usize {

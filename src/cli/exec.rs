@@ -79,7 +79,7 @@ impl Exec {
         if self.stats {
             session.output.remark(&stats(&cx));
         }
-        let child = self.child(session, &config, &resolution)?;
+        let child = self.child(session, &config, &plan, &resolution)?;
         if self.print {
             session.output.line(&print(session, &child, &resolution))?;
             return Ok(exit::OK);
@@ -108,6 +108,7 @@ impl Exec {
         &self,
         session: &Session,
         config: &Config,
+        plan: &Plan,
         resolution: &Resolution,
     ) -> Result<ChildEnvironment, Stop> {
         let strip = if self.keep_credentials { BTreeSet::new() } else { credentials(config) };
@@ -121,8 +122,14 @@ impl Exec {
         let resolved =
             resolution.values.iter().map(|(name, resolved)| (name.as_str(), resolved.value.as_ref()));
         ChildEnvironment::build(&session.env, resolved, &options).map_err(|error| {
+            let named = |name: &str| plan.variables.iter().find(|planned| planned.variable.name == name);
             let reports = error.problems().iter().map(|problem| {
-                Diagnostic::new(problem.code(), exit::NOT_STARTED, problem.to_string()).help(problem.advice())
+                let report = Diagnostic::new(problem.code(), exit::NOT_STARTED, problem.to_string());
+                let report = report.help(problem.advice());
+                match problem.variable().and_then(named) {
+                    Some(planned) => report.variable(&planned.variable, &config.source),
+                    None => report,
+                }
             });
             Stop::Reports(reports.collect())
         })

@@ -68,8 +68,12 @@ impl Get {
                 if !environment.variables.contains_key(name) && environment.imports.is_empty() {
                     let known = environment.variables.keys().map(String::as_str);
                     let message = format!("`{}` has no variable `{name}`", environment.name);
-                    let help = dsops::suggest::did_you_mean(name, known.clone())
-                        .unwrap_or_else(|| format!("it has {}", dsops::suggest::and_ticked(known)));
+                    let help = match dsops::suggest::did_you_mean(name, known.clone()) {
+                        Some(near) => near,
+                        // With DSOPS_ENV set, a name is a variable also where a reference was meant.
+                        None if name.contains('/') => format!("for a reference write `--key {name}`"),
+                        None => format!("it has {}", dsops::suggest::and_ticked(known)),
+                    };
                     return Err(Diagnostic::new(
                         "dsops::config::unknown_variable",
                         exit::CONFIGURATION,

@@ -120,7 +120,7 @@ pub(crate) fn main() -> u8 {
     }
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, &args),
+        Err(error) => return usage(&error, &args, &env),
     };
     let is_exec = matches!(cli.command, Command::Exec(_));
     let Global { config, error_format, color, quiet } = cli.global;
@@ -158,15 +158,31 @@ pub(crate) fn main() -> u8 {
     }
 }
 
-fn usage(error: &clap::Error, args: &[OsString]) -> u8 {
-    let _ = error.print();
-    let is_exec = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "exec");
-    match (error.use_stderr(), is_exec) {
+fn usage(error: &clap::Error, args: &[OsString], env: &EnvSnapshot) -> u8 {
+    let own = || args.iter().skip(1).take_while(|arg| *arg != "--");
+    let is_exec = own().any(|arg| arg == "exec");
+    let code = match (error.use_stderr(), is_exec) {
         (false, _) => exit::OK,
         (true, true) => exit::NOT_STARTED,
         (true, false) => exit::USAGE,
+    };
+    // The command line could not be read, so that its options have to be looked for.
+    let wants_json = own().any(|arg| arg == "--error-format=json")
+        || own().zip(own().skip(1)).any(|(option, value)| option == "--error-format" && value == "json");
+    if error.use_stderr() && wants_json {
+        let text = error.render().to_string();
+        let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        let output = Output::new(Format::Json, false, Colour::Never, env);
+        output.diagnostic(&Diagnostic::new("dsops::usage", exit::USAGE, message).help("see `--help`"));
+    } else {
+        let _ = error.print();
     }
+    code
 }
+
+/// How many reports people get to see; whoever has more has one mistake many times.
+const MOST_REPORTS: usize = 50;
 
 fn show(stop: Stop, output: Output) -> u8 {
     match stop {
@@ -178,7 +194,11 @@ fn show(stop: Stop, output: Output) -> u8 {
             exit::STORE
         }
         Stop::Reports(reports) => {
-            reports.iter().for_each(|report| output.diagnostic(report));
+            let shown = if output.format == Format::Json { reports.len() } else { MOST_REPORTS };
+            reports.iter().take(shown).for_each(|report| output.diagnostic(report));
+            if let Some(more @ 1..) = reports.len().checked_sub(shown) {
+                output.warn(&format!("{more} more, which `--error-format json` shows"));
+            }
             reports.first().map_or(exit::BUG, Diagnostic::exit)
         }
     }

@@ -76,6 +76,13 @@ impl Session {
 
     /// Fetches everything that a plan names.
     pub(crate) fn resolve(&self, config: &Config, plan: &Plan, cx: &Context) -> Result<Resolution, Stop> {
+        // Before any store is asked, and all at once: opening a store stops at the first.
+        let stores = plan.stores.iter().filter_map(|planned| config.stores.get(&planned.name));
+        let mut unset: Vec<ConfigError> = stores.flat_map(|store| store.unset(&self.env)).collect();
+        unset.sort_by_key(|error| error.labels.first().map(|label| label.span));
+        if !unset.is_empty() {
+            return Err(self.mistakes(config, &unset));
+        }
         let resolving = resolve::resolve(config, plan, cx);
         // Where no store is asked nothing is waited for, and a runtime would be half of the start-up.
         if plan.stores.is_empty() {

@@ -163,7 +163,10 @@ impl Reader<'_> {
                     let message = format!("no environment is named `{target}`");
                     self.errors.push(ConfigError::at(Code::UnknownEnvironment, *span, message).help(help));
                 } else if reaches(target, name, own, &mut Vec::new()) {
-                    let message = format!("`{name}` extends itself by way of `{target}`");
+                    let message = match name == target {
+                        true => format!("`{name}` extends itself"),
+                        false => format!("`{name}` extends itself by way of `{target}`"),
+                    };
                     self.errors.push(
                         ConfigError::at(Code::ExtendsCycle, *span, message)
                             .help("move what they share into an environment that extends nothing"),

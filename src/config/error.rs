@@ -1,9 +1,11 @@
 //! What is wrong with a file: data with places, which the program turns into a report.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dsops_providers::contract::Span;
+
+use super::redact::{Redacted, redact};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal,)*) => {
@@ -159,6 +161,36 @@ pub struct Source {
     pub path: PathBuf,
     /// What it says.
     pub text: Arc<str>,
+    redacted: Arc<OnceLock<Redacted>>,
+    /// The first byte of each line.
+    lines: Arc<OnceLock<Vec<usize>>>,
+}
+
+impl Source {
+    /// Returns the text of a file.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, text: impl Into<Arc<str>>) -> Self {
+        Self { path: path.into(), text: text.into(), redacted: Arc::default(), lines: Arc::default() }
+    }
+
+    /// Returns the text as a report may show it. Made once, however many mistakes are reported.
+    #[must_use]
+    pub fn redacted(&self) -> &Redacted {
+        self.redacted.get_or_init(|| redact(&self.text))
+    }
+
+    /// Returns the line and column of a byte, counted from one, as editors do.
+    #[must_use]
+    pub fn position(&self, offset: usize) -> (usize, usize) {
+        let lines = self.lines.get_or_init(|| {
+            let ends = self.text.match_indices('\n').map(|(end, _)| end + 1);
+            [0].into_iter().chain(ends).collect()
+        });
+        let line = lines.partition_point(|start| *start <= offset).max(1);
+        let start = lines.get(line - 1).copied().unwrap_or_default();
+        let before = self.text.get(start..offset).unwrap_or_default();
+        (line, before.chars().count() + 1)
+    }
 }
 
 /// All mistakes of one file.

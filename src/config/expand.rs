@@ -159,17 +159,38 @@ pub(super) struct Inspector {
     pub(super) references: RefCell<Vec<Node>>,
     /// The places of credentials that stand in the file as they are.
     pub(super) bare: RefCell<Vec<Span>>,
+    /// The texts with `${…}` in them.
+    pub(super) open: RefCell<Vec<OpenText>>,
+}
+
+/// A text that names variables, and where it stands.
+#[derive(Clone, Debug)]
+pub struct OpenText {
+    /// The text as it is in the file.
+    pub raw: String,
+    /// Where.
+    pub span: Span,
+}
+
+impl Inspector {
+    fn note(&self, raw: &str, span: Span) {
+        if raw.contains("${") {
+            self.open.borrow_mut().push(OpenText { raw: raw.to_owned(), span });
+        }
+    }
 }
 
 impl Expand for Inspector {
     fn text(&self, raw: &str, span: Span) -> Result<String, DecodeError> {
         check_braces(raw, span)?;
+        self.note(raw, span);
         Ok(raw.to_owned())
     }
 
     fn credential(&self, node: &Node) -> Result<SecretValue, DecodeError> {
         if let Some(text) = node.text() {
             check_braces(text, node.span)?;
+            self.note(text, node.span);
             let names = names(text);
             if names.is_empty() && !text.is_empty() {
                 self.bare.borrow_mut().push(node.span);

@@ -1,10 +1,13 @@
 //! From a path to a checked file: discovery, reading, and every mistake in one report.
 
 use std::collections::HashMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dsops_providers::contract::{Locator, LocatorPart, NoExpansion, Node, NodeKind, Scalar, Span, decode};
+use dsops_providers::contract::{
+    Key, Locator, LocatorPart, NoExpansion, Node, NodeKind, Scalar, Span, decode,
+};
 use indexmap::IndexMap;
 
 use super::environments::{Reader, read_chain};
@@ -13,7 +16,7 @@ use super::expand::Inspector;
 use super::model::{Config, Environment, Origin, ReferenceAt, Store, Variable};
 use super::policies::{self, Policies};
 use super::shape::{FileShape, FromShape, PoliciesShape};
-use super::{schema, stores, yaml};
+use super::{redact, schema, stores, yaml};
 use crate::reference::{Reference, StoreName};
 use crate::suggest::{and_ticked, did_you_mean};
 use crate::transform::Chain;
@@ -47,43 +50,43 @@ pub fn discover(start: &Path, home: Option<&Path>) -> Result<PathBuf, ConfigErro
 ///
 /// All its mistakes.
 pub fn load(path: &Path) -> Result<Config, Report> {
-    match read(path) {
+    let fail = |text: &str, error| Report { source_text: Source::new(path, text), errors: vec![error] };
+    let bytes = read(path).map_err(|error| fail("", error))?;
+    match String::from_utf8(bytes) {
         Ok(text) => load_text(path, text),
         Err(error) => {
-            let source_text = Source { path: path.to_owned(), text: Arc::from("") };
-            Err(Report { source_text, errors: vec![error] })
+            // Up to the byte at fault nothing is replaced, so that its place is the one in the file.
+            let at = Span { start: error.utf8_error().valid_up_to(), len: 1 };
+            let text = String::from_utf8_lossy(error.as_bytes());
+            Err(fail(&text, ConfigError::at(Code::Syntax, at, "not UTF-8").help("save the file as UTF-8")))
         }
     }
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
+fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
     let shown = path.display();
-    let too_large = |bytes: u64| {
-        ConfigError::new(
-            Code::TooLarge,
-            format!("`{shown}` has {bytes} bytes, and {} are the limit", yaml::MAX_BYTES),
-        )
-        .help("split it, or see whether it is the right file")
-    };
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => ConfigError::new(Code::NotFound, format!("there is no `{shown}`"))
             .help("make one with `dsops init`, or name another with `--config`"),
+        std::io::ErrorKind::IsADirectory => {
+            ConfigError::new(Code::Unreadable, format!("`{shown}` is a directory"))
+                .help(format!("name the file: `{}`", path.join(FILE_NAME).display()))
+        }
         _ => ConfigError::new(Code::Unreadable, format!("`{shown}` cannot be read: {error}"))
             .help("see the permissions of the file and its directories"),
     };
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if metadata.len() > yaml::MAX_BYTES as u64 {
-        return Err(too_large(metadata.len()));
-    }
-    let bytes = std::fs::read(path).map_err(failed)?;
+    let file = std::fs::File::open(path).map_err(failed)?;
+    // A pipe or a device tells no size, and may never end.
+    let limit = yaml::MAX_BYTES as u64;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > yaml::MAX_BYTES {
-        return Err(too_large(bytes.len() as u64));
+        let message = format!("`{shown}` has over {limit} bytes, which is the limit");
+        return Err(
+            ConfigError::new(Code::TooLarge, message).help("see whether it is the right file, or split it")
+        );
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        ConfigError::new(Code::Syntax, format!("`{shown}` is not UTF-8 at byte {at}"))
-            .help("save it as UTF-8")
-    })
+    Ok(bytes)
 }
 
 /// Checks the text of a file.
@@ -92,30 +95,42 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 ///
 /// All its mistakes.
 pub fn load_text(path: &Path, text: String) -> Result<Config, Report> {
-    let source = Source { path: path.to_owned(), text: Arc::from(text) };
+    let source = Source::new(path, text);
     let fail = |errors: Vec<ConfigError>| Report { source_text: source.clone(), errors };
     let root =
         yaml::parse(&source.text).map_err(|errors| fail(errors.into_iter().map(yaml_error).collect()))?;
     if matches!(root.kind, NodeKind::Null) {
         let error = ConfigError::new(Code::Empty, format!("`{}` is empty", path.display()));
-        return Err(fail(vec![
-            error.help("make one with `dsops init` in another directory and take it over"),
-        ]));
+        return Err(fail(vec![error.help(
+            "start with `envs: {dev: {GREETING: {literal: hello}}}`, or remove it and run `dsops init`",
+        )]));
     }
     let mut errors = Vec::new();
     let config = read_root(&root, &source, &mut errors);
     if errors.is_empty() {
         return Ok(config);
     }
-    Err(fail(complete(&root, errors)))
+    let errors = complete(&root, errors).into_iter().map(|error| without_value(&source.text, &root, error));
+    Err(fail(errors.collect()))
 }
 
 /// Adds the mistakes in shape that the decoder stopped before, and puts all in the file's order.
 fn complete(root: &Node, mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
     // What an error is about is its first label; the schema sees many that decoding saw already.
     let place = |error: &ConfigError| error.labels.first().map(|label| label.span.start);
+    // A reference that is wrong as a whole says what its keys should be.
+    let covers = |known: &ConfigError, start: usize| {
+        known.code == Code::ReferenceSyntax
+            && known.labels.first().is_some_and(|label| {
+                let span = label.span;
+                (span.start..span.start + span.len).contains(&start)
+            })
+    };
     for error in schema::check(root) {
-        if !errors.iter().any(|known| place(known) == place(&error)) {
+        let repeats = |known: &ConfigError| {
+            place(known) == place(&error) || place(&error).is_some_and(|start| covers(known, start))
+        };
+        if !errors.iter().any(repeats) {
             errors.push(error);
         }
     }
@@ -124,12 +139,34 @@ fn complete(root: &Node, mut errors: Vec<ConfigError>) -> Vec<ConfigError> {
     errors
 }
 
+/// Takes the name out of an error about a key that may be a value: `{literal:value}`.
+fn without_value(text: &str, root: &Node, error: ConfigError) -> ConfigError {
+    let Some(label) = error.labels.first().filter(|_| error.code == Code::UnknownField) else { return error };
+    let lone = key_at(root, label.span).filter(|(key, node)| redact::is_lone(text, key, node));
+    match lone {
+        Some((key, _)) => ConfigError::at(Code::UnknownField, key.span, "a key without a value")
+            .help("write `key: value`, with a space behind the colon"),
+        None => error,
+    }
+}
+
+fn key_at(node: &Node, span: Span) -> Option<(&Key, &Node)> {
+    let found = node.entries().iter().find(|(key, _)| key.span == span);
+    match (found, &node.kind) {
+        (Some((key, node)), _) => Some((key, node)),
+        (None, NodeKind::List(items)) => items.iter().find_map(|item| key_at(item, span)),
+        (None, _) => node.entries().iter().find_map(|(_, node)| key_at(node, span)),
+    }
+}
+
 fn yaml_error(error: yaml::YamlError) -> ConfigError {
     match error.first {
         Some(first) => ConfigError::at(Code::DuplicateKey, error.span, error.message)
             .label(first, "the first")
             .help("take one of them out; which one is meant cannot be known"),
-        None => ConfigError::at(Code::Syntax, error.span, error.message),
+        None => {
+            ConfigError::at(Code::Syntax, error.span, error.message).maybe_help(error.help.map(str::to_owned))
+        }
     }
 }
 

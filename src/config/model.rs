@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsops_providers::contract::{DecodeError, Descriptor, Node, SecretValue, Span};
+use dsops_providers::contract::{DecodeError, Descriptor, EnvSnapshot, Node, SecretValue, Span};
 use indexmap::IndexMap;
 
 use super::error::{Code, ConfigError, Source, Warning};
-use super::expand::{self, Expander};
+use super::expand::{self, Expander, OpenText};
 use super::policies::Policies;
 use super::shape::{FromParts, FromShape};
 use crate::reference::{Reference, ReferenceError};
@@ -47,6 +47,18 @@ pub struct Store {
     pub credentials: Vec<StoreCredential>,
     /// The variables that its credential options name. They are taken out of the child.
     pub credential_env: BTreeSet<String>,
+    /// The options that name variables.
+    pub open_texts: Vec<OpenText>,
+}
+
+impl Store {
+    /// Finds the variables that the options name and that are not set, all of them.
+    #[must_use]
+    pub fn unset(&self, env: &EnvSnapshot) -> Vec<ConfigError> {
+        let expander = Expander::new(env);
+        let texts = self.open_texts.iter();
+        texts.filter_map(|open| expander.expand(&open.raw, open.span).err()).map(ConfigError::from).collect()
+    }
 }
 
 /// A credential of a store that another store holds.

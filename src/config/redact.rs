@@ -3,26 +3,33 @@
 //! A report shows the line of a mistake and its neighbours, and ends up in logs. Literals, defaults and
 //! credentials that stand in the file itself must not get there with it.
 
-use dsops_providers::contract::{Node, NodeKind, Span};
+use std::sync::Arc;
+
+use dsops_providers::contract::{Key, Node, NodeKind, Span};
 
 use super::yaml;
+use crate::reference::{Reference, parse_name};
 
 /// What stands where a secret may have stood. It says nothing of the length.
 const MASK: &str = "***";
 
+/// Sections that hold names and rules, and no values.
+const PLAIN_SECTIONS: &[&str] = &["version", "transforms", "policies"];
 /// Keys of a variable whose values are no secrets.
-const PLAIN_KEYS: &[&str] =
-    &["from", "fallback", "transform", "optional", "non_empty", "service", "rotation", "metadata"];
+const PLAIN_KEYS: &[&str] = &["transform", "optional", "non_empty"];
+/// Keys of a variable that hold references.
+const REFERENCE_KEYS: &[&str] = &["from", "fallback"];
 /// Parts of the names of store options that hold secrets.
-const SECRET_NAMES: &[&str] = &["token", "secret", "pass", "key", "credential", "client_id", "session"];
+const SECRET_NAMES: &[&str] =
+    &["token", "secret", "pass", "key", "credential", "client_id", "session", "jwt"];
 /// Options of stores that hold values.
-const VALUE_MAPS: &[&str] = &["values", "env", "config"];
+const VALUE_MAPS: &[&str] = &["values", "env", "config", "args"];
 
 /// A text without secrets, and where its parts stood.
 #[derive(Debug)]
 pub struct Redacted {
     /// The text.
-    pub text: String,
+    pub text: Arc<str>,
     /// What was taken out, in order: the span in the file.
     cuts: Vec<Span>,
 }
@@ -45,9 +52,9 @@ impl Redacted {
                 removed += cut.len;
                 added += MASK.len();
             } else if offset > cut.start {
-                // Inside what was taken out: its end is the end of the mask, as near as can be told.
+                // Inside what was taken out: as near as can be told, and still on the mask.
                 removed += offset - cut.start;
-                added += (offset - cut.start).min(MASK.len());
+                added += (offset - cut.start).min(MASK.len() - 1);
             } else {
                 break;
             }
@@ -59,14 +66,22 @@ impl Redacted {
 /// Takes out of a file's text what may be a secret.
 #[must_use]
 pub fn redact(text: &str) -> Redacted {
-    let mut cuts = match yaml::parse(text) {
-        Ok(root) => from_tree(&root),
+    let cuts = match yaml::parse(text) {
+        Ok(root) => from_tree(text, &root),
         Err(_) => from_lines(text),
     };
-    cuts.retain(|span| span.len > 0 && text.get(span.start..span.start + span.len).is_some());
+    // Line by line, so that what stays keeps its line.
+    let mut cuts: Vec<Span> = cuts.into_iter().flat_map(|span| lines_of(text, span)).collect();
     cuts.sort_unstable();
     // Aliases make the same place come up twice.
-    cuts.dedup_by(|next, kept| next.start < kept.start + kept.len);
+    cuts.dedup_by(|next, kept| {
+        let end = kept.start + kept.len;
+        let overlaps = next.start < end;
+        if overlaps {
+            kept.len = end.max(next.start + next.len) - kept.start;
+        }
+        overlaps
+    });
     let mut redacted = String::with_capacity(text.len());
     let mut done = 0;
     for cut in &cuts {
@@ -75,76 +90,238 @@ pub fn redact(text: &str) -> Redacted {
         done = cut.start + cut.len;
     }
     redacted.push_str(text.get(done..).unwrap_or_default());
-    Redacted { text: redacted, cuts }
+    Redacted { text: redacted.into(), cuts }
 }
 
-fn from_tree(root: &Node) -> Vec<Span> {
-    let mut cuts = Vec::new();
-    for (_, environment) in root.get("envs").into_iter().flat_map(Node::entries) {
-        for (key, variable) in environment.entries() {
-            if matches!(key.name.as_str(), "extends" | "import") {
-                continue;
-            }
-            if variable.entries().is_empty() {
-                scalars(variable, &mut cuts);
-            }
-            let secret =
-                variable.entries().iter().filter(|(key, _)| !PLAIN_KEYS.contains(&key.name.as_str()));
-            secret.for_each(|(_, node)| scalars(node, &mut cuts));
+/// Returns the parts of a span that hold more than white space, one a line.
+fn lines_of(text: &str, span: Span) -> Vec<Span> {
+    let mut start = span.start;
+    let mut parts = Vec::new();
+    for line in text.get(span.start..span.start + span.len).unwrap_or_default().split_inclusive('\n') {
+        let indent = line.len() - line.trim_start().len();
+        let len = line.trim().len();
+        if len > 0 {
+            parts.push(Span { start: start + indent, len });
+        }
+        start += line.len();
+    }
+    parts
+}
+
+fn from_tree(text: &str, root: &Node) -> Vec<Span> {
+    let mut cuts = between(text, root);
+    lone_keys(text, root, &mut cuts);
+    if !matches!(root.kind, NodeKind::Map(_)) {
+        scalars(root, &mut cuts);
+    }
+    for (section, node) in root.entries() {
+        match section.name.as_str() {
+            "envs" => environments(node, &mut cuts),
+            "secretStores" | "providers" => stores(node, &mut cuts),
+            name if PLAIN_SECTIONS.contains(&name) => {}
+            // What nothing reads may be a section whose name is misspelt, or a file of another kind.
+            _ => scalars(node, &mut cuts),
         }
     }
-    let sections = ["secretStores", "providers"].into_iter().filter_map(|section| root.get(section));
-    for (_, store) in sections.flat_map(Node::entries) {
-        credentials(store, &mut cuts);
-    }
     cuts
+}
+
+fn environments(node: &Node, cuts: &mut Vec<Span>) {
+    if !matches!(node.kind, NodeKind::Map(_)) {
+        scalars(node, cuts);
+    }
+    for (_, environment) in node.entries() {
+        if !matches!(environment.kind, NodeKind::Map(_)) {
+            scalars(environment, cuts);
+        }
+        let variables = environment.entries().iter();
+        for (_, variable) in variables.filter(|(key, _)| !matches!(key.name.as_str(), "extends" | "import")) {
+            if !matches!(variable.kind, NodeKind::Map(_)) {
+                scalars(variable, cuts);
+            }
+            for (key, node) in variable.entries() {
+                match key.name.as_str() {
+                    name if PLAIN_KEYS.contains(&name) => {}
+                    name if REFERENCE_KEYS.contains(&name) => references(node, cuts),
+                    _ => scalars(node, cuts),
+                }
+            }
+        }
+    }
+}
+
+fn stores(node: &Node, cuts: &mut Vec<Span>) {
+    if !matches!(node.kind, NodeKind::Map(_)) {
+        scalars(node, cuts);
+    }
+    for (_, store) in node.entries() {
+        match store.kind {
+            NodeKind::Map(_) => credentials(store, cuts),
+            _ => scalars(store, cuts),
+        }
+    }
 }
 
 fn credentials(node: &Node, cuts: &mut Vec<Span>) {
     for (key, node) in node.entries() {
         let name = key.name.to_lowercase();
-        if VALUE_MAPS.contains(&name.as_str()) {
-            scalars(node, cuts);
-        } else if node.text().is_some() {
-            if SECRET_NAMES.iter().any(|part| name.contains(part)) {
-                scalars(node, cuts);
-            }
-        } else if key.name != "from" {
-            credentials(node, cuts);
+        match node.text() {
+            _ if VALUE_MAPS.contains(&name.as_str()) => scalars(node, cuts),
+            // A password can stand in an address.
+            Some(text) if text.contains("://") && text.contains('@') => scalars(node, cuts),
+            Some(_) if SECRET_NAMES.iter().any(|part| name.contains(part)) => scalars(node, cuts),
+            Some(_) => {}
+            None if key.name != "from" => credentials(node, cuts),
+            None => {}
         }
     }
 }
 
-/// Takes every scalar that names no variable of the environment.
+/// Says whether a key has neither a value nor a colon: `{value}`, or `{literal:value}`, where the space
+/// behind the colon is missing. It may then be a value itself.
+pub(super) fn is_lone(text: &str, key: &Key, node: &Node) -> bool {
+    let after = text.get(key.span.start + key.span.len..).unwrap_or_default();
+    matches!(node.kind, NodeKind::Null) && !after.trim_start().starts_with(':')
+}
+
+/// Finds the lone keys of the whole tree.
+fn lone_keys(text: &str, node: &Node, cuts: &mut Vec<Span>) {
+    match &node.kind {
+        NodeKind::Null | NodeKind::Scalar(_) => {}
+        NodeKind::List(items) => items.iter().for_each(|item| lone_keys(text, item, cuts)),
+        NodeKind::Map(entries) => entries.iter().for_each(|(key, node)| {
+            if is_lone(text, key, node) {
+                cuts.push(key.span);
+            }
+            lone_keys(text, node, cuts);
+        }),
+    }
+}
+
+/// Takes what stands in the place of a reference and is none: perhaps the value itself.
+fn references(node: &Node, cuts: &mut Vec<Span>) {
+    match &node.kind {
+        NodeKind::Scalar(scalar) if !is_reference(&scalar.text) => cuts.push(node.span),
+        NodeKind::List(items) => items.iter().for_each(|item| references(item, cuts)),
+        _ => {}
+    }
+}
+
+fn is_reference(text: &str) -> bool {
+    let ours = ["store://", "op://", "svc://"].iter().any(|scheme| text.starts_with(scheme));
+    let named = text.split_once('/').is_some_and(|(store, _)| parse_name(store).is_ok());
+    ours || named || text.contains("${") || Reference::parse(text).is_ok()
+}
+
+/// Takes every scalar that is not simply the name of a variable.
 fn scalars(node: &Node, cuts: &mut Vec<Span>) {
     match &node.kind {
-        NodeKind::Scalar(scalar) if !scalar.text.starts_with("${") => cuts.push(node.span),
+        NodeKind::Scalar(scalar) if !is_placeholder(&scalar.text) => cuts.push(node.span),
         NodeKind::Scalar(_) | NodeKind::Null => {}
         NodeKind::List(items) => items.iter().for_each(|item| scalars(item, cuts)),
         NodeKind::Map(entries) => entries.iter().for_each(|(_, node)| scalars(node, cuts)),
     }
 }
 
-/// What can be told of a text that is no tree: only keys and brackets are certain to be no secret.
+/// Says whether a text is `${NAME}` and nothing else: a default in the braces may be a secret.
+fn is_placeholder(text: &str) -> bool {
+    let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+}
+
+/// Finds what stands between the parts of the tree and is more than punctuation: comments, in which values
+/// that were tried once are often left, and the names of anchors, which a value with `&` in front becomes.
+fn between(text: &str, root: &Node) -> Vec<Span> {
+    let mut known = Vec::new();
+    places(root, &mut known);
+    known.sort_unstable();
+    let mut cuts = Vec::new();
+    let mut done = 0;
+    for span in known.into_iter().chain([Span { start: text.len(), len: 0 }]) {
+        let mut start = done;
+        for line in text.get(done..span.start).unwrap_or_default().split_inclusive('\n') {
+            between_on_line(text, start, line, &mut cuts);
+            start += line.len();
+        }
+        done = done.max(span.start + span.len);
+    }
+    cuts
+}
+
+fn between_on_line(text: &str, start: usize, line: &str, cuts: &mut Vec<Span>) {
+    let is_spaced = |at: usize| {
+        let before = text.get(..start + at).unwrap_or_default();
+        before.is_empty() || before.ends_with([' ', '\t', '\n'])
+    };
+    let comment = line.match_indices('#').map(|(at, _)| at).find(|at| is_spaced(*at));
+    let (line, comment) = line.split_at(comment.unwrap_or(line.len()));
+    let mut rest = line;
+    while let Some(word) = rest.find(|char: char| !is_punctuation(char)) {
+        let (before, word) = rest.split_at(word);
+        let len = word.find(is_punctuation).unwrap_or(word.len());
+        cuts.push(Span { start: start + line.len() - rest.len() + before.len(), len });
+        rest = word.get(len..).unwrap_or_default();
+    }
+    // The mark and the space behind it stay, so that it reads as a comment.
+    let comment = comment.trim_end();
+    let kept = comment.len() - comment.trim_start_matches(['#', ' ']).len();
+    cuts.push(Span { start: start + line.len() + kept, len: comment.len() - kept });
+}
+
+fn is_punctuation(char: char) -> bool {
+    char.is_whitespace() || "{}[],:-?&*!|>+<\"'".contains(char)
+}
+
+fn places(node: &Node, known: &mut Vec<Span>) {
+    match &node.kind {
+        NodeKind::Scalar(_) => known.push(node.span),
+        NodeKind::Null => {}
+        NodeKind::List(items) => items.iter().for_each(|item| places(item, known)),
+        NodeKind::Map(entries) => entries.iter().for_each(|(key, node)| {
+            known.push(key.span);
+            places(node, known);
+        }),
+    }
+}
+
+/// What can be told of a text that is no tree: a name with a colon behind it is no secret, unless it stands
+/// in a text of several lines.
 fn from_lines(text: &str) -> Vec<Span> {
     let mut cuts = Vec::new();
     let mut start = 0;
+    let mut block = None;
+    let mut open_quote = false;
     for line in text.split_inclusive('\n') {
         let content = line.trim_end_matches(['\n', '\r']);
-        let key = content.find(": ").map_or_else(
-            || if content.ends_with(':') { content.len() } else { indentation(content) },
-            |colon| colon + 2,
-        );
-        let rest = content.get(key..).unwrap_or_default();
-        let kept = rest.len() - rest.trim_start_matches([' ', '{', '[', '-', '}', ']', ',']).len();
-        let cut = Span { start: start + key + kept, len: rest.len() - kept };
-        let comment = rest.get(kept..).is_some_and(|rest| rest.starts_with('#'));
-        if !comment && cut.len > 0 {
-            cuts.push(cut);
+        let indent = indentation(content);
+        let in_block = block.is_some_and(|outer| content.trim().is_empty() || indent > outer);
+        let kept = if in_block || open_quote { indent } else { indent + key_length(content, indent) };
+        let rest = content.get(kept..).unwrap_or_default();
+        let brackets = rest.len() - rest.trim_start_matches([' ', '{', '[', '-', '}', ']', ',']).len();
+        if rest.len() > brackets {
+            cuts.push(Span { start: start + kept + brackets, len: rest.len() - brackets });
         }
+        if !in_block {
+            block = rest.trim_start().starts_with(['|', '>']).then_some(indent);
+        }
+        // Where a quote opened and did not close, whatever follows may be inside of it.
+        let is_comment = content.trim_start().starts_with('#');
+        open_quote |= !is_comment && ['"', '\''].iter().any(|quote| rest.matches(*quote).count() % 2 == 1);
         start += line.len();
     }
     cuts
+}
+
+/// Returns the length of `name:` and the space behind it.
+fn key_length(content: &str, indent: usize) -> usize {
+    let rest = content.get(indent..).unwrap_or_default();
+    let end =
+        rest.find(|char: char| !(char.is_alphanumeric() || matches!(char, '_' | '-' | '.'))).unwrap_or(0);
+    match rest.get(end..) {
+        Some(":") if end > 0 => end + 1,
+        Some(after) if end > 0 && after.starts_with(": ") => end + 2,
+        _ => 0,
+    }
 }
 
 fn indentation(line: &str) -> usize {
@@ -183,6 +360,69 @@ mod tests {
         let redacted = redact("envs:\n  dev:\n    A: {literal: \"hunter2}\n    pem: |\n  hunter2\n");
         assert!(!redacted.text.contains("hunter2"), "{}", redacted.text);
         assert!(redacted.text.contains("    A: {***\n"), "{}", redacted.text);
+    }
+
+    #[test]
+    fn no_other_kind_of_file_is_shown() {
+        for text in [
+            "TOKEN=hunter2\n",
+            "TOKEN: hunter2\n",
+            "- TOKEN=hunter2\n",
+            "{\"client_secret\": \"hunter2\"}",
+            "secretStore:\n  s: {token: hunter2}\n",
+            "envs: {dev: [TOKEN=hunter2]}\n",
+            "envs: {dev: hunter2}\n",
+            "secretStores: {s: hunter2}\n",
+        ] {
+            assert!(!redact(text).text.contains("hunter2"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_in_the_wrong_place_is_taken_out() {
+        for text in [
+            "envs: {dev: {A: {literal:hunter2}}}\n",
+            "envs: {dev: {A: {hunter2}}}\n",
+            "envs: {dev: {A: {from: hunter2}}}\n",
+            "envs: {dev: {A: {from: \"postgres://u:hunter2@host/db\"}}}\n",
+            "envs: {dev: {A: {from: s/K, metadata: {old: hunter2}}}}\n",
+            "secretStores: {s: {type: vault, token: \"${TOKEN:-hunter2}\"}}\n",
+            "secretStores: {s: {type: vault, address: \"https://u:hunter2@host\"}}\n",
+            "secretStores: {s: {type: exec, args: [\"--token=hunter2\"]}}\n",
+            "notifications: {slack: {webhook: hunter2}}\n",
+            "envs: {dev: {A: {literal: &hunter2 }}}\n",
+            "envs:\n  dev:\n    A:\n      literal: |\n        hunter2\n    B: {form: 1}\n",
+            "envs:\n  dev:\n    A: {literal: >-\n        x\n        hunter2}\n",
+        ] {
+            assert!(!redact(text).text.contains("hunter2"), "{}", redact(text).text);
+        }
+    }
+
+    #[test]
+    fn every_line_stays_a_line() {
+        let text = "envs:\n  dev:\n    A:\n      literal: |\n        one\n\n        two\n    B: {form: 1}\n";
+        let expected =
+            "envs:\n  dev:\n    A:\n      literal: |\n        ***\n\n        ***\n    B: {form: ***}\n";
+        assert_eq!(&*redact(text).text, expected);
+    }
+
+    #[test]
+    fn comments_are_taken_out_and_their_marks_stay() {
+        let text =
+            "# was hunter2\nenvs:\n  dev:\n    A: {from: s/a#f} # or hunter2\n    #B: {literal: hunter2}\n";
+        let expected = "# ***\nenvs:\n  dev:\n    A: {from: s/a#f} # ***\n    #***\n";
+        assert_eq!(&*redact(text).text, expected);
+    }
+
+    #[test]
+    fn a_text_of_several_lines_has_no_keys() {
+        for text in [
+            "envs:\n  dev:\n    A:\n      literal: |\n        hunter2: x\n    B: {\n",
+            "envs:\n  dev:\n    A:\n      literal: \"\n        hunter2: x\n    B: {\n",
+            "envs:\n  dev:\n    A: {literal: \"x\n hunter2: x\n",
+        ] {
+            assert!(!redact(text).text.contains("hunter2"), "{}", redact(text).text);
+        }
     }
 
     proptest::proptest! {

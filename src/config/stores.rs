@@ -101,6 +101,7 @@ fn read_store(
         timeout,
         credentials,
         credential_env: inspector.variables.into_inner(),
+        open_texts: inspector.open.into_inner(),
     })
 }
 
@@ -218,7 +219,10 @@ impl From<DecodeError> for ConfigError {
                 (Code::UnknownField, Some(help))
             }
             DecodeErrorKind::UnsetVariable(_) => (Code::UnsetVariable, None),
-            DecodeErrorKind::Null => (Code::NullValue, None),
+            DecodeErrorKind::Null => {
+                let help = "give it a value, `\"\"` for an empty text, or take the key out";
+                (Code::NullValue, Some(help.to_owned()))
+            }
             DecodeErrorKind::WrongType => (Code::WrongType, None),
             DecodeErrorKind::MissingField => (Code::MissingField, None),
             DecodeErrorKind::Invalid => (Code::Invalid, None),

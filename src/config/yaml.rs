@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use dsops_providers::contract::{Key, Node, NodeKind, Scalar, Span};
-use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
+use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
 /// How large a file may be, in bytes. Ten thousand variables take about half a megabyte.
 pub const MAX_BYTES: usize = 4 << 20;
@@ -27,11 +27,17 @@ pub struct YamlError {
     pub span: Span,
     /// For a repeated key, where it stood first.
     pub first: Option<Span>,
+    /// The one thing to do.
+    pub help: Option<&'static str>,
 }
 
 impl YamlError {
     fn at(span: Span, message: impl Into<String>) -> Self {
-        Self { message: message.into(), span, first: None }
+        Self { message: message.into(), span, first: None, help: None }
+    }
+
+    fn help(self, help: &'static str) -> Self {
+        Self { help: Some(help), ..self }
     }
 }
 
@@ -87,7 +93,8 @@ impl<'a> Reader<'a> {
                 Event::StreamEnd => break,
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) if root.is_some() => {
-                    return Err(YamlError::at(span, "a second document starts here, where one is expected"));
+                    return Err(YamlError::at(span, "a second document starts here")
+                        .help("keep one document in the file"));
                 }
                 Event::DocumentStart(..) => {}
                 event => root = Some(self.node(event, span, 0)?),
@@ -220,14 +227,11 @@ impl<'a> Reader<'a> {
     }
 
     fn syntax_error(&self, error: &ScanError) -> YamlError {
-        let message = match error.kind() {
-            granit_parser::ErrorKind::RecursionLimitExceeded => too_large(),
-            kind => kind.to_string(),
-        };
+        let (message, help) = explained(error.kind());
         let start = self.byte(error.marker());
         let rest = self.text.get(start..).unwrap_or_default();
         let len = rest.chars().next().filter(|char| *char != '\n').map_or(0, char::len_utf8);
-        YamlError::at(Span { start, len }, message)
+        YamlError::at(Span { start, len }, message).help(help)
     }
 
     /// Returns the byte of a place. Some places, those of errors first, come as line and column only.
@@ -239,6 +243,27 @@ impl<'a> Reader<'a> {
         let start: usize = lines.map(str::len).sum();
         let rest = self.text.get(start..).unwrap_or_default();
         start + rest.chars().take(marker.col()).map(char::len_utf8).sum::<usize>()
+    }
+}
+
+/// Returns the parser's message and what to do. Of a character that stands in a value nothing is told.
+fn explained(kind: &ErrorKind) -> (String, &'static str) {
+    match kind {
+        ErrorKind::RecursionLimitExceeded => (too_large(), "see whether it is the right file"),
+        ErrorKind::TabInBlockIndentation => ("a tab in the indentation".to_owned(), "indent with spaces"),
+        ErrorKind::UnexpectedCharacter { .. } => {
+            ("a character that no plain text starts with".to_owned(), "put the text in quotes")
+        }
+        ErrorKind::MappingValueNotAllowed => {
+            ("a colon where no key is possible".to_owned(), "put a text with `: ` in it in quotes")
+        }
+        ErrorKind::UnknownAnchor => {
+            ("a `*` that stands for nothing in the file".to_owned(), "put the text in quotes")
+        }
+        ErrorKind::UnknownQuotedScalarEscape => {
+            ("a backslash with no meaning".to_owned(), "write it twice, or put the text in single quotes")
+        }
+        kind => (kind.to_string(), "see this line and those above: indentation, quotes and brackets"),
     }
 }
 
@@ -274,7 +299,7 @@ fn scalar(text: String, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Re
     if let Some(tag) = tag
         && !["str", "int", "float", "bool", "null"].into_iter().any(|name| tag.is_yaml_core_schema_tag(name))
     {
-        return Err(YamlError::at(span, "a tag that has no meaning here"));
+        return Err(YamlError::at(span, "a tag that has no meaning here").help("put the text in quotes"));
     }
     if plain && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL") {
         return Ok(NodeKind::Null);
@@ -285,7 +310,7 @@ fn scalar(text: String, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Re
 fn check_tag(tag: Option<&Tag>, name: &str, span: Span) -> Result<(), YamlError> {
     match tag {
         Some(tag) if !tag.is_yaml_core_schema_tag(name) => {
-            Err(YamlError::at(span, "a tag that has no meaning here"))
+            Err(YamlError::at(span, "a tag that has no meaning here").help("put the text in quotes"))
         }
         _ => Ok(()),
     }
