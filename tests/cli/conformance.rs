@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use dsops_providers::contract::Descriptor;
-use dsops_providers::contract::conformance::{self, CANARY, Case, Inapplicable, Scene, Seed, Subject, map, text};
+use dsops_providers::contract::conformance::{
+    self, CANARY, Case, Inapplicable, Scene, Seed, Subject, map, text,
+};
 use dsops_providers::infisical::Infisical as Backend;
 
 use super::lab::{CLIENT_ID, CLIENT_SECRET, PROJECT};
@@ -28,7 +30,8 @@ fn scene(server: Server) -> Scene {
 
 impl Fake {
     fn seeded(&self, seeds: &[Seed]) -> Infisical {
-        let mut server = Infisical::new(self.0).project(PROJECT, "payroll", &["dev"]).folder("dev", "/team/app");
+        let mut server =
+            Infisical::new(self.0).project(PROJECT, "payroll", &["dev"]).folder("dev", "/team/app");
         for seed in seeds {
             let (folder, name) = seed.path.rsplit_once('/').unwrap_or(("", &seed.path));
             let value = std::str::from_utf8(&seed.value).expect("a value of text");
@@ -71,7 +74,8 @@ impl Subject for Fake {
         let broken = |name, fault: Fault| {
             let seeds = [Seed { path: "KEY".to_owned(), value: CANARY.as_bytes().to_vec() }];
             let routes = ["GET /api/v3/secrets/raw", "GET /api/v3/secrets/raw/{name}"];
-            let server = routes.iter().fold(self.open(&seeds), |server, route| server.fault(route, fault.clone()));
+            let server =
+                routes.iter().fold(self.open(&seeds), |server, route| server.fault(route, fault.clone()));
             (name, scene(server.start()))
         };
         Ok(vec![

@@ -1,8 +1,8 @@
 //! Values of Infisical, as a command gets them: exact, from the right place, by every way of logging in.
 
 use crate::lab::{
-    BOTH, CLIENT_ID, CLIENT_SECRET, DETAILS, Exec, GET, LIST, PROJECT, SERVICE_TOKEN, against, discreet, dsops,
-    file, options, options_with, server, value,
+    BOTH, CLIENT_ID, CLIENT_SECRET, DETAILS, Exec, GET, LIST, PROJECT, SERVICE_TOKEN, against, discreet,
+    dsops, file, options, options_with, server, value,
 };
 use crate::support::infisical::{Fault, Generation, ServiceToken};
 
@@ -57,9 +57,8 @@ fn references_between_secrets_are_expanded_by_the_server() {
             .secret("prod", "/sub", "PATH", &value("path"))
             .start();
         let run = against(&server, "URL: {from: infisical/URL}").exec("echo $URL").run();
-        let _ = discreet(run, &server)
-            .code(0)
-            .stdout(format!("https://{}/{}\n", value("host"), value("path")));
+        let _ =
+            discreet(run, &server).code(0).stdout(format!("https://{}/{}\n", value("host"), value("path")));
     }
 }
 
@@ -140,8 +139,7 @@ fn a_later_import_beats_an_earlier_one() {
         let run = against(&server, "import: [{store: infisical/one}, {store: infisical/two}]")
             .exec("echo \"$KEY $ONE\"")
             .run();
-        let _ =
-            discreet(run, &server).code(0).stdout(format!("{} {}\n", value("two"), value("only one")));
+        let _ = discreet(run, &server).code(0).stdout(format!("{} {}\n", value("two"), value("only one")));
     }
 }
 
@@ -201,7 +199,8 @@ fn another_store_can_hold_the_credentials() {
              shell: {{type: env}}\nenvs: {{dev: {{KEY: {{from: infisical/KEY}}}}}}",
             options_with(&server.url(), auth)
         );
-        let run = crate::support::Dsops::new().env("SECRET", CLIENT_SECRET).config(config).exec("echo $KEY").run();
+        let run =
+            crate::support::Dsops::new().env("SECRET", CLIENT_SECRET).config(config).exec("echo $KEY").run();
         let _ = discreet(run, &server).code(0).stdout(format!("{}\n", value("key")));
         assert_eq!((server.logins(), server.total()), (1, 2));
     }
@@ -224,9 +223,11 @@ fn one_infisical_store_can_hold_the_credentials_of_another() {
             options(&outer.url())
         );
         let run = dsops().config(config).exec("echo $KEY $OTHER").run();
-        let _ = discreet(discreet(run, &inner), &outer)
-            .code(0)
-            .stdout(format!("{} {}\n", value("inner"), value("outer")));
+        let _ = discreet(discreet(run, &inner), &outer).code(0).stdout(format!(
+            "{} {}\n",
+            value("inner"),
+            value("outer")
+        ));
         assert_eq!((outer.logins(), outer.count(LIST), outer.count(GET), outer.total()), (1, 1, 1, 3));
         assert_eq!((inner.logins(), inner.total()), (1, 2));
     }
@@ -250,9 +251,11 @@ fn several_stores_are_asked_at_once_and_unused_ones_never() {
         )
         .replace("envs:\n", "  here: {type: env}\nenvs:\n");
         let run = dsops().env("HERE", "here").config(config).exec("echo $ONE $TWO $HERE").run();
-        let _ = discreet(discreet(run, &one), &two)
-            .code(0)
-            .stdout(format!("{} {} here\n", value("one"), value("two")));
+        let _ = discreet(discreet(run, &one), &two).code(0).stdout(format!(
+            "{} {} here\n",
+            value("one"),
+            value("two")
+        ));
         assert_eq!((one.total(), two.total(), unused.connections()), (2, 2, 0));
     }
 }
@@ -275,7 +278,10 @@ fn the_address_can_come_from_the_environment() {
     let server = server(Generation::July2026).secret("dev", "/", "KEY", &value("key")).start();
     let run = dsops()
         .env("INFISICAL_DOMAIN", server.url())
-        .config(file(&options("${INFISICAL_DOMAIN:-https://app.infisical.com}"), "KEY: {from: infisical/KEY}"))
+        .config(file(
+            &options("${INFISICAL_DOMAIN:-https://app.infisical.com}"),
+            "KEY: {from: infisical/KEY}",
+        ))
         .exec("echo $KEY")
         .run();
     let _ = discreet(run, &server).code(0).stdout(format!("{}\n", value("key")));
@@ -283,10 +289,25 @@ fn the_address_can_come_from_the_environment() {
 
 /// Names that Infisical takes and that addresses do not carry as they are.
 fn odd_names() -> Vec<String> {
-    let mut names: Vec<String> =
-        ["with space", "100%", "%41", "what?", "a#b", "a+b", "a=b", "a&b", ".", "..", "é", "a@b", "a@v1x", "'\"`", "\\"]
-            .map(str::to_owned)
-            .to_vec();
+    let mut names: Vec<String> = [
+        "with space",
+        "100%",
+        "%41",
+        "what?",
+        "a#b",
+        "a+b",
+        "a=b",
+        "a&b",
+        ".",
+        "..",
+        "é",
+        "a@b",
+        "a@v1x",
+        "'\"`",
+        "\\",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     names.extend(["x".repeat(100), "x".repeat(101), "é".repeat(101), "y".repeat(400)]);
     names
 }
@@ -348,9 +369,8 @@ fn a_service_token_opens_its_place_in_three_parts_or_four() {
                 .config(file(&options, variables))
                 .exec("echo $KEY $OTHER ${TOKEN-gone}")
                 .run();
-            let _ = discreet(run, &server)
-                .code(0)
-                .stdout(format!("{} {} gone\n", value("key"), value("other")));
+            let _ =
+                discreet(run, &server).code(0).stdout(format!("{} {} gone\n", value("key"), value("other")));
             assert_eq!((server.count(DETAILS), server.count(LIST), server.total()), (1, 1, 2));
         }
     }

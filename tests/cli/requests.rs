@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::lab::{
-    BOTH, DETAILS, Exec, GET, LIST, SERVICE_TOKEN, against, discreet, dsops, file, options, options_with, server,
-    value,
+    BOTH, DETAILS, Exec, GET, LIST, SERVICE_TOKEN, against, discreet, dsops, file, options, options_with,
+    server, value,
 };
 use crate::support::infisical::{Fault, Generation, Server, ServiceToken};
 
@@ -154,7 +154,8 @@ fn the_plan_the_report_and_the_server_agree_on_every_shape() {
         for shape in SHAPES {
             let server = project(generation);
             let name = shape.name;
-            let planned = against(&server, shape.variables).args(["plan", "--env", "dev", "--json"]).run().code(0);
+            let planned =
+                against(&server, shape.variables).args(["plan", "--env", "dev", "--json"]).run().code(0);
             let cost = planned.json()["cost"].clone();
             assert_eq!(server.connections(), 0, "{name}: `plan` asks nobody");
             let run = against(&server, shape.variables)
@@ -162,7 +163,11 @@ fn the_plan_the_report_and_the_server_agree_on_every_shape() {
                 .run();
             let run = discreet(run, &server).code(0).stdout_empty();
             let total = shape.logins + shape.lists + shape.singles;
-            assert_eq!(cost, serde_json::json!({"requests": total, "logins": shape.logins, "processes": 0}), "{name}");
+            assert_eq!(
+                cost,
+                serde_json::json!({"requests": total, "logins": shape.logins, "processes": 0}),
+                "{name}"
+            );
             let seen = (server.logins(), server.count(LIST), server.count(GET), server.total());
             assert_eq!(seen, (shape.logins, shape.lists, shape.singles, total), "{name}\n{run}");
             let requests = if total == 1 { "request" } else { "requests" };
@@ -182,7 +187,8 @@ fn a_service_token_costs_its_details_in_place_of_a_login() {
         let options = options_with(&server.url(), "{method: service_token, token: '${TOKEN}'}");
         let config = file(&options, "A: {from: infisical/a/ONE}\nB: {from: infisical/b/ONE}");
         let prepared = || dsops().env("TOKEN", SERVICE_TOKEN).config(&config);
-        let planned = prepared().args(["plan", "--env", "dev", "--json"]).run().code(0).json()["cost"].clone();
+        let planned =
+            prepared().args(["plan", "--env", "dev", "--json"]).run().code(0).json()["cost"].clone();
         assert_eq!(planned, serde_json::json!({"requests": 3, "logins": 0, "processes": 0}));
         let run = prepared().args(["exec", "--env", "dev", "--stats", "--", "true"]).run();
         let _ = discreet(run, &server).code(0).stderr_has("3 requests, 0 of them login");
@@ -201,7 +207,8 @@ fn several_stores_cost_the_sum_and_a_credential_its_read() {
             options(&two.url())
         );
         let planned =
-            dsops().config(&config).args(["plan", "--env", "dev", "--json"]).run().code(0).json()["cost"].clone();
+            dsops().config(&config).args(["plan", "--env", "dev", "--json"]).run().code(0).json()["cost"]
+                .clone();
         assert_eq!(planned, serde_json::json!({"requests": 4, "logins": 2, "processes": 0}));
         let run = dsops().config(&config).args(["exec", "--env", "dev", "--stats", "--", "true"]).run();
         let _ = discreet(run, &one).code(0).stderr_has("4 requests, 2 of them logins");
@@ -226,7 +233,8 @@ fn a_thousand_references_over_twenty_folders_take_one_login_and_twenty_lists_at_
             for key in 0..50 {
                 let (path, name) = (format!("/folder-{folder}"), format!("KEY_{key}"));
                 prepared = prepared.secret("dev", &path, &name, &value(&format!("{folder}-{key}")));
-                variables.push_str(&format!("V_{folder}_{key}: {{from: infisical/folder-{folder}/KEY_{key}}}\n"));
+                variables
+                    .push_str(&format!("V_{folder}_{key}: {{from: infisical/folder-{folder}/KEY_{key}}}\n"));
             }
         }
         let server = prepared.start();
