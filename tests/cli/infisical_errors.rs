@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::lab::{
-    AUTH, BOTH, CANARY, CLIENT_ID, CLIENT_SECRET, Exec, GET, LIST, LOGIN, PROJECT, against, discreet, dsops, file,
-    only_error, options, options_with, server, value,
+    AUTH, BOTH, CANARY, CLIENT_ID, CLIENT_SECRET, Exec, GET, LIST, LOGIN, PROJECT, against, discreet, dsops,
+    file, only_error, options, options_with, server, value,
 };
 use crate::support::Dsops;
 use crate::support::infisical::{Fault, Generation, Identity, Infisical, Server};
@@ -55,7 +55,9 @@ fn with_key(generation: Generation) -> Infisical {
 }
 
 fn options_of(project: &str, environment: &str, host: &str) -> String {
-    format!("type: infisical, host: '{host}', project_id: {project}, environment: {environment}, auth: {AUTH}")
+    format!(
+        "type: infisical, host: '{host}', project_id: {project}, environment: {environment}, auth: {AUTH}"
+    )
 }
 
 #[test]
@@ -82,7 +84,8 @@ fn a_host_that_has_no_address_is_not_asked_again() {
 
 #[test]
 fn plain_http_beyond_this_machine_is_refused_before_anything_is_sent() {
-    let output = dsops().config(file(&options("http://192.0.2.1"), ONE)).get("A").run().code(3).stdout_empty();
+    let output =
+        dsops().config(file(&options("http://192.0.2.1"), ONE)).get("A").run().code(3).stdout_empty();
     let _ = output.stderr_has("http").stderr_has("dsops.yaml:3:");
 }
 
@@ -91,12 +94,8 @@ fn a_certificate_that_nobody_vouches_for_is_refused_and_a_ca_file_mends_it() {
     let certificate = Certificate::loopback();
     let server = with_key(Generation::July2026).start_tls(&certificate);
     let run = || against(&server, ONE);
-    let expected = Expected {
-        exit: 6,
-        code: "dsops::fetch::unavailable",
-        says: &["certificate"],
-        advises: "ca_cert",
-    };
+    let expected =
+        Expected { exit: 6, code: "dsops::fetch::unavailable", says: &["certificate"], advises: "ca_cert" };
     fails(run, Some(&server), &expected);
     assert_eq!(server.total(), 0, "nothing was sent");
 
@@ -285,7 +284,8 @@ fn a_stranger_to_the_project_is_denied() {
         let server = Infisical::new(generation).project(PROJECT, "p", &["dev"]).identity_with(identity);
         let server = server.secret("dev", "/", "KEY", &value("key")).start();
         let run = || against(&server, ONE);
-        let expected = Expected { exit: 4, code: "dsops::auth::denied", says: &[PROJECT], advises: "identity" };
+        let expected =
+            Expected { exit: 4, code: "dsops::auth::denied", says: &[PROJECT], advises: "identity" };
         fails(run, Some(&server), &expected);
     }
 }
@@ -305,7 +305,8 @@ fn a_value_that_the_role_does_not_show_is_hidden() {
 
 #[test]
 fn nothing_but_absence_is_optional() {
-    let variables = "A: {from: infisical/KEY, optional: true, default: d, fallback: [{store: infisical/OTHER}]}";
+    let variables =
+        "A: {from: infisical/KEY, optional: true, default: d, fallback: [{store: infisical/OTHER}]}";
     for fault in [Fault::status(500), Fault::html(), Fault::expiry()] {
         let server = with_key(Generation::July2026).secret("dev", "/", "OTHER", &value("other"));
         let server = server.fault(GET, fault).start();
@@ -337,5 +338,9 @@ fn an_api_key_is_refused_with_the_reason() {
     let server = with_key(Generation::July2026).lenient().start();
     let options = options_with(&server.url(), "{method: api_key, api_key: '${KEY}'}");
     let output = dsops().env("KEY", "ak.secret-key-1234").config(file(&options, ONE)).get("A").run().code(4);
-    let _ = output.stdout_empty().stderr_has("current servers").stderr_lacks("secret-key-1234").stderr_lacks(CANARY);
+    let _ = output
+        .stdout_empty()
+        .stderr_has("current servers")
+        .stderr_lacks("secret-key-1234")
+        .stderr_lacks(CANARY);
 }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod builder;
 #[cfg(test)]
+mod canary;
+#[cfg(test)]
 mod completion;
 #[cfg(test)]
 mod conformance;

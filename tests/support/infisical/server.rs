@@ -289,8 +289,12 @@ async fn handle(
         kind => {
             let mut world = lock(&shared.world);
             match kind {
-                Some(Kind::Expiry) => { world.expire_tokens(); },
-                Some(Kind::Revocation) => { world.revoke_tokens(); },
+                Some(Kind::Expiry) => {
+                    world.expire_tokens();
+                }
+                Some(Kind::Revocation) => {
+                    world.revoke_tokens();
+                }
                 _ => {}
             }
             let (caller, answer) = world.answer(route.as_ref(), &asked);
