@@ -20,6 +20,8 @@ mod infisical_errors;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
+mod local;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
