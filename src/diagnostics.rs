@@ -280,9 +280,15 @@ impl miette::Diagnostic for Diagnostic {
         if self.labels.is_empty() {
             return None;
         }
-        Some(Box::new(self.labels.iter().map(|Label { span: Span { start, len }, text }| {
-            let text = (!text.is_empty()).then(|| text.clone());
-            LabeledSpan::new(text, *start, (*len).max(1))
+        Some(Box::new(self.labels.iter().enumerate().map(|(index, label)| {
+            let text = (!label.text.is_empty()).then(|| label.text.clone());
+            let place = (label.span.start, label.span.len.max(1));
+            // The place that is told is the culprit's, also where the other one stands above it.
+            if index == 0 {
+                LabeledSpan::new_primary_with_span(text, place)
+            } else {
+                LabeledSpan::new_with_span(text, place)
+            }
         })))
     }
 }

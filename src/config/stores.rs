@@ -126,7 +126,8 @@ fn unknown_type(node: &Node) -> ConfigError {
 
 pub(super) fn wrong(node: &Node, needed: &str) -> ConfigError {
     let code = if matches!(node.kind, NodeKind::Null) { Code::NullValue } else { Code::WrongType };
-    ConfigError::at(code, node.span, format!("{} where {needed} is needed", node.what()))
+    let error = ConfigError::at(code, node.span, format!("{} where {needed} is needed", node.what()));
+    if code == Code::NullValue { error.help("give it a value, or take the key out") } else { error }
 }
 
 fn read_timeout(node: &Node) -> Result<Duration, ConfigError> {

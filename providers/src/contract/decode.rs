@@ -99,7 +99,8 @@ impl DecodeError {
     pub fn wrong_type(node: &Node, needed: &str) -> Self {
         let null = matches!(node.kind, NodeKind::Null);
         let kind = if null { DecodeErrorKind::Null } else { DecodeErrorKind::WrongType };
-        Self { kind, ..Self::at(node.span, format!("{} where {needed} is needed", node.what())) }
+        let help = null.then(|| "give it a value, or take the key out".to_owned());
+        Self { kind, help, ..Self::at(node.span, format!("{} where {needed} is needed", node.what())) }
     }
 
     fn located(mut self, span: Span) -> Self {
@@ -114,8 +115,15 @@ impl de::Error for DecodeError {
     }
 
     // The default texts quote the unexpected value, which may be a secret.
-    fn invalid_type(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        let error = Self::custom(format_args!("a value of another type where {expected} is needed"));
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let what = match unexpected {
+            Unexpected::Seq => "a list",
+            Unexpected::Map => "a mapping",
+            Unexpected::Bool(_) => "a truth value",
+            Unexpected::Str(_) => "a string",
+            _ => "a value of another type",
+        };
+        let error = Self::custom(format_args!("{what} where {expected} is needed"));
         Self { kind: DecodeErrorKind::WrongType, ..error }
     }
 
@@ -192,8 +200,7 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.kind {
             NodeKind::Null => {
-                Err(DecodeError::wrong_type(self.node, &format!("{}", &visitor as &dyn de::Expected))
-                    .help("give it a value, or take the key out"))
+                Err(DecodeError::wrong_type(self.node, &format!("{}", &visitor as &dyn de::Expected)))
             }
             NodeKind::List(_) => self.deserialize_seq(visitor),
             NodeKind::Map(_) => self.deserialize_map(visitor),
