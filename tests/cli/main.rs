@@ -14,7 +14,11 @@ mod conformance;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod exec_options;
+#[cfg(test)]
 mod exec_process;
+#[cfg(test)]
+mod files;
 #[cfg(test)]
 mod infisical;
 #[cfg(test)]
