@@ -158,7 +158,7 @@ fn no_command_shows_a_value_that_was_not_asked_for() {
 #[test]
 fn values_that_are_asked_for_are_on_stdout_only() {
     let _ =
-        quiet(prepared().args(["get", "--env", "good", "A"]).run().code(0).stdout(&format!("{CANARY}-lit")));
+        quiet(prepared().args(["get", "--env", "good", "A"]).run().code(0).stdout(format!("{CANARY}-lit")));
     let _ = quiet(prepared().args(["get", "lit/a", "--json"]).run().code(0).stdout_has(CANARY));
     for format in ["dotenv", "shell", "json", "yaml"] {
         let _ = quiet(

@@ -101,11 +101,11 @@ fn a_certificate_that_nobody_vouches_for_is_refused_and_a_ca_file_mends_it() {
 
     let trusting = format!("{}, ca_cert: ca.pem", options(&server.url()));
     let run = dsops().config(file(&trusting, ONE)).file("ca.pem", certificate.pem());
-    let _ = run.get("A").run().code(0).stdout(&value("key"));
+    let _ = run.get("A").run().code(0).stdout(value("key"));
     // Where the system vouches for nobody, the file alone does.
     let run = dsops().config(file(&trusting, ONE)).file("ca.pem", certificate.pem());
     let run = run.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent");
-    let _ = run.get("A").run().code(0).stdout(&value("key"));
+    let _ = run.get("A").run().code(0).stdout(value("key"));
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn what_passes_is_waited_for() {
     ] {
         for route in [LOGIN, GET] {
             let server = with_key(Generation::July2026).fault(route, fault.clone().times(1)).start();
-            let _ = against(&server, ONE).get("A").run().code(0).stdout(&value("key"));
+            let _ = against(&server, ONE).get("A").run().code(0).stdout(value("key"));
             assert_eq!(server.count(route), 2, "{route}");
         }
     }
@@ -262,7 +262,7 @@ fn a_token_that_is_refused_costs_one_new_login() {
     for generation in BOTH {
         for fault in [Fault::expiry(), Fault::revocation()] {
             let server = with_key(generation).fault(GET, fault.times(1)).start();
-            let output = against(&server, ONE).get("A").run().code(0).stdout(&value("key"));
+            let output = against(&server, ONE).get("A").run().code(0).stdout(value("key"));
             let _ = discreet(output, &server);
             assert_eq!((server.logins(), server.count(GET)), (2, 2));
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretSlice};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use zeroize::Zeroize;
 
 /// Bytes that must not be printed, copied or left in memory.
@@ -64,6 +65,34 @@ impl From<&str> for SecretValue {
 impl Zeroize for SecretValue {
     fn zeroize(&mut self) {
         self.0.zeroize();
+    }
+}
+
+/// From a string, which goes straight into the memory that is overwritten. There is no way back: a
+/// value is never serialized.
+impl<'de> Deserialize<'de> for SecretValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = SecretValue;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<SecretValue, E> {
+                Ok(SecretValue::from(text))
+            }
+
+            fn visit_string<E: Error>(self, mut text: String) -> Result<SecretValue, E> {
+                let value = SecretValue::from(text.as_str());
+                text.zeroize();
+                Ok(value)
+            }
+        }
+
+        deserializer.deserialize_str(Text)
     }
 }
 

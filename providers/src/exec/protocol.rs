@@ -182,37 +182,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 /// Returns the value that stands as a JSON string, or what stands there instead.
 fn value_of(raw: &RawValue) -> Result<SecretValue, &'static str> {
     match raw.get().as_bytes().first() {
-        Some(b'"') => {
-            serde_json::from_str(raw.get()).map(|Text(value)| value).map_err(|_| "half a character")
-        }
+        Some(b'"') => serde_json::from_str(raw.get()).map_err(|_| "half a character"),
         Some(b'{') => Err("an object"),
         Some(b'[') => Err("an array"),
         Some(b'n') => Err("null"),
         Some(b't' | b'f') => Err("a truth value"),
         _ => Err("a number"),
-    }
-}
-
-/// A string on its way into the memory that is overwritten, without a stop in a `String`.
-struct Text(SecretValue);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-
-        impl Visitor<'_> for Bytes {
-            type Value = Text;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(SecretValue::from(text)))
-            }
-        }
-
-        deserializer.deserialize_str(Bytes)
     }
 }
 

@@ -1,12 +1,9 @@
 //! The requests that Infisical gets, and the shapes of its answers.
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, Visitor};
 use tokio::sync::{OnceCell, Semaphore};
-use zeroize::Zeroize as _;
 
 use super::auth::Session;
 use super::error::{Failure, Refusal};
@@ -246,7 +243,7 @@ pub(super) struct Secret {
     #[serde(rename = "secretKey")]
     pub(super) key: String,
     #[serde(rename = "secretValue")]
-    pub(super) value: Option<Text>,
+    pub(super) value: Option<SecretValue>,
     #[serde(rename = "secretValueHidden", default)]
     pub(super) hidden: bool,
     pub(super) version: Option<u64>,
@@ -263,41 +260,6 @@ impl Secret {
     /// Says whether it is a user's own override, which a user's API key gets beside the shared one.
     pub(super) fn is_personal(&self) -> bool {
         self.kind.as_deref() == Some("personal")
-    }
-}
-
-/// A string of an answer that is a secret from the moment it is decoded.
-pub(super) struct Text(SecretValue);
-
-impl Text {
-    pub(super) fn into_value(self) -> SecretValue {
-        self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-
-        impl Visitor<'_> for Bytes {
-            type Value = Text;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(SecretValue::from(text)))
-            }
-
-            fn visit_string<E: Error>(self, mut text: String) -> Result<Text, E> {
-                let value = SecretValue::from(text.as_str());
-                text.zeroize();
-                Ok(Text(value))
-            }
-        }
-
-        deserializer.deserialize_str(Bytes)
     }
 }
 

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use super::api::Text;
 use super::config::Login;
 use super::error::Refusal;
 use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
@@ -194,7 +193,7 @@ struct UniversalAuth<'a> {
 #[derive(Deserialize)]
 struct LoggedIn {
     #[serde(rename = "accessToken")]
-    access_token: Text,
+    access_token: SecretValue,
     #[serde(rename = "expiresIn")]
     expires_in: Option<u64>,
 }
@@ -225,7 +224,7 @@ async fn universal_auth(
     }
     // Not temporary, whatever the body lacks: the login itself has been used up.
     let logged_in: LoggedIn = answer.json().map_err(|error| error.temporary(false))?;
-    let token = logged_in.access_token.into_value();
+    let token = logged_in.access_token;
     if token.is_empty() {
         return Err(FetchError::new(FetchErrorKind::Malformed, "the login gave an empty access token"));
     }

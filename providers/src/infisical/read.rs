@@ -300,10 +300,8 @@ impl Folder<'_> {
     pub(super) fn found(&self, secret: Secret, origin: Origin) -> Found {
         let value = match secret.value {
             _ if secret.hidden => Err(self.hidden(&secret.key)),
-            Some(text) => {
-                let value = text.into_value();
-                if value.expose() == MASK { Err(self.hidden(&secret.key)) } else { Ok(value) }
-            }
+            Some(value) if value.expose() == MASK => Err(self.hidden(&secret.key)),
+            Some(value) => Ok(value),
             None => Err(FetchError::new(
                 FetchErrorKind::Malformed,
                 format!("the answer for {} holds no value", self.what(&secret.key)),
