@@ -192,7 +192,17 @@ pub async fn send(cx: &Context, site: &Site, request: Request) -> Result<Answer,
         call = call.timeout(left);
     }
     cx.meter().request();
-    let response = call.send().await.map_err(|error| failure::of_request(&error, site))?;
+    let started = std::time::Instant::now();
+    let sent = call.send().await;
+    // Neither query nor path: they name secrets, and a log is read by more people than the file.
+    tracing::debug!(
+        store = cx.store(),
+        host = site.host(),
+        status = sent.as_ref().ok().map(|response| response.status().as_u16()),
+        milliseconds = started.elapsed().as_millis(),
+        "request"
+    );
+    let response = sent.map_err(|error| failure::of_request(&error, site))?;
     Answer::read(response, site).await
 }
 

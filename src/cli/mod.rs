@@ -30,7 +30,8 @@ use output::{Colour, Output};
 /// Give programs their secrets: one file names the stores, one command fetches what an environment needs.
 #[derive(Debug, Parser)]
 #[command(name = "dsops", version, max_term_width = 100)]
-#[command(after_help = "Start with `dsops init`. Every command has its own --help.")]
+#[command(after_help = "Start with `dsops init`. Every command has its own --help.\n\n\
+    DSOPS_LOG=debug writes to stderr which stores are asked, how often and how long it takes.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
@@ -126,6 +127,7 @@ pub(crate) fn main() -> u8 {
     let Global { config, error_format, color, quiet } = cli.global;
     let output = Output::new(error_format, quiet, color, &env);
     report_panics(output);
+    trace(&env, output);
     let session = session::Session { config, env, output };
     let run = || match &cli.command {
         Command::Exec(command) => command.run(&session),
@@ -201,6 +203,19 @@ fn show(stop: Stop, output: Output) -> u8 {
             }
             reports.first().map_or(exit::BUG, Diagnostic::exit)
         }
+    }
+}
+
+/// Writes what happens to stderr, where `DSOPS_LOG` asks for it. Events name stores, never secrets.
+fn trace(env: &EnvSnapshot, output: Output) {
+    let Some(level) = env.get("DSOPS_LOG").filter(|level| !level.is_empty()) else { return };
+    match level.parse::<tracing_subscriber::filter::LevelFilter>() {
+        Ok(level) => tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(std::io::stderr)
+            .with_ansi(false)
+            .init(),
+        Err(_) => output.warn("DSOPS_LOG is none of off, error, warn, info, debug and trace"),
     }
 }
 

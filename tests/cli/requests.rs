@@ -272,3 +272,13 @@ fn absent_names_cost_a_read_each_and_a_missing_folder_one_for_all() {
         assert_eq!((server.count(LIST), server.count(GET)), (1, reads));
     }
 }
+
+#[test]
+fn a_log_tells_the_requests_and_nothing_that_they_carry() {
+    let server = server(Generation::July2026).secret("dev", "/", "SOME_KEY", &value("logged")).start();
+    let run = || against(&server, "A: {from: infisical/SOME_KEY}").env("DSOPS_LOG", "trace");
+    let output =
+        discreet(run().get("A").run().code(0), &server).stderr_has("status=200").stderr_lacks("SOME_KEY");
+    let _ = output.stdout(value("logged"));
+    let _ = run().env("DSOPS_LOG", "loud").get("A").run().code(0).stderr_has("DSOPS_LOG");
+}
