@@ -24,6 +24,8 @@ mod infisical;
 #[cfg(test)]
 mod infisical_errors;
 #[cfg(test)]
+mod init;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod local;
