@@ -280,14 +280,14 @@ impl miette::Diagnostic for Diagnostic {
         if self.labels.is_empty() {
             return None;
         }
-        Some(Box::new(self.labels.iter().enumerate().map(|(index, label)| {
-            let text = (!label.text.is_empty()).then(|| label.text.clone());
-            let place = (label.span.start, label.span.len.max(1));
-            // The place that is told is the culprit's, also where the other one stands above it.
+        // The first is what the report is about, wherever in the file the others stand.
+        Some(Box::new(self.labels.iter().enumerate().map(|(index, Label { span, text })| {
+            let text = (!text.is_empty()).then(|| text.clone());
+            let span = (span.start, span.len.max(1));
             if index == 0 {
-                LabeledSpan::new_primary_with_span(text, place)
+                LabeledSpan::new_primary_with_span(text, span)
             } else {
-                LabeledSpan::new_with_span(text, place)
+                LabeledSpan::new_with_span(text, span)
             }
         })))
     }

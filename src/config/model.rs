@@ -193,7 +193,6 @@ fn located(node: &Node, part: Option<&str>, error: &ReferenceError) -> ConfigErr
     let culprit = part.and_then(|part| node.get(part)).unwrap_or(node);
     let span = match culprit.text() {
         // Where the text stands in the file as it is, perhaps in quotes, its parts can be shown.
-        Some("") => culprit.span,
         Some(text) if text.len() == culprit.span.len => culprit.span.part(error.offset, error.len),
         Some(text) if text.len() + 2 == culprit.span.len => culprit.span.part(error.offset + 1, error.len),
         _ => culprit.span,

@@ -251,7 +251,7 @@ impl<'de> Deserialize<'de> for FromShape {
             type Value = FromShape;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a reference: `store/folder/KEY`, or `{store: …, key: …}`")
+                f.write_str("a reference such as `store/folder/KEY`")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<FromShape, E> {

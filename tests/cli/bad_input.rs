@@ -24,7 +24,12 @@ fn unmarked(marked: &str) -> (String, Vec<(usize, usize)>) {
 
 /// Prepares `exec` with a command that leaves a trace when it is started.
 fn exec(config: impl AsRef<[u8]>) -> Dsops {
-    Dsops::new().config(config).args(["exec", "--env", "dev", "--", "touch", "started"])
+    exec_with(&[], config)
+}
+
+fn exec_with(options: &[&str], config: impl AsRef<[u8]>) -> Dsops {
+    let run = Dsops::new().config(config).args(["exec", "--env", "dev"]).args(options);
+    run.args(["--", "touch", "started"])
 }
 
 #[track_caller]
@@ -46,7 +51,7 @@ fn stops(marked: &str, codes: &[&str]) -> Output {
     let (text, places) = unmarked(marked);
     let expected: Vec<_> = codes.iter().copied().zip(places.iter().copied()).collect();
     assert_eq!(codes.len(), places.len(), "one mark for each code");
-    let json = not_started(exec(&text).args_first(["--error-format", "json"]).run(), 125);
+    let json = not_started(exec_with(&["--error-format", "json"], &text).run(), 125);
     assert_eq!(found(&json.stderr_json()), expected, "{json}");
     assert!(json.stderr_json().iter().all(|error| error["file"] == "dsops.yaml"), "{json}");
     let mut human = not_started(exec(&text).run(), 125);
@@ -85,7 +90,7 @@ fn a_missing_file_is_told_with_the_directory() {
 
 #[test]
 fn a_missing_file_that_was_named_is_told_by_its_name() {
-    let by_option = exec("envs: {dev: {}}").args_first(["--config", "other.yaml"]);
+    let by_option = exec_with(&["--config", "other.yaml"], "envs: {dev: {}}");
     let by_variable = exec("envs: {dev: {}}").env("DSOPS_CONFIG", "other.yaml");
     for run in [by_option, by_variable] {
         let _ = not_started(run.run(), 125)
@@ -105,7 +110,7 @@ fn an_empty_file_is_told_apart_from_a_wrong_one() {
 
 #[test]
 fn a_directory_is_no_file() {
-    let run = exec("envs: {dev: {}}").args_first(["--config", "."]);
+    let run = exec_with(&["--config", "."], "envs: {dev: {}}");
     let _ = not_started(run.run(), 125)
         .stderr_has("dsops::config::unreadable")
         .stderr_has("`.` is a directory")
@@ -114,7 +119,7 @@ fn a_directory_is_no_file() {
 
 #[test]
 fn a_file_without_end_is_read_up_to_the_limit_only() {
-    let run = exec("envs: {dev: {}}").args_first(["--config", "/dev/zero"]);
+    let run = exec_with(&["--config", "/dev/zero"], "envs: {dev: {}}");
     let _ = not_started(run.run(), 125).stderr_has("dsops::config::too_large");
 }
 
@@ -158,7 +163,7 @@ fn a_file_over_the_limit_is_not_read() {
 #[test]
 fn brackets_below_the_limit_do_not_exhaust_the_stack() {
     for text in ["[".repeat(3_000_000), "{a: ".repeat(900_000), "- ".repeat(1_500_000)] {
-        let output = not_started(exec(&text).args_first(["--error-format", "json"]).run(), 125);
+        let output = not_started(exec_with(&["--error-format", "json"], &text).run(), 125);
         let errors = output.stderr_json();
         let [(code, (line, column))] = found(&errors)[..] else { panic!("one error: {output}") };
         assert_eq!((code, line), ("dsops::config::syntax", 1), "{output}");
@@ -173,7 +178,7 @@ fn an_alias_bomb_does_not_go_off() {
         let references = vec![format!("*a{}", level - 1); 9].join(", ");
         text.push_str(&format!("a{level}: &a{level} [{references}]\n"));
     }
-    let output = not_started(exec(&text).args_first(["--error-format", "json"]).run(), 125);
+    let output = not_started(exec_with(&["--error-format", "json"], &text).run(), 125);
     let errors = output.stderr_json();
     let [(code, (line, _))] = found(&errors)[..] else { panic!("one error: {output}") };
     assert_eq!(code, "dsops::config::syntax");
@@ -376,7 +381,7 @@ fn a_part_that_the_store_would_ignore_is_refused() {
 #[test]
 fn texts_that_are_no_references_are_refused() {
     for reference in [
-        "§\"\"",
+        "\"§\"",
         "§noslash",
         "s/§",
         "§store://s",
@@ -386,7 +391,7 @@ fn texts_that_are_no_references_are_refused() {
         "§{store: s, provider: s, key: K}",
         "§{store: s, key: K, name: K}",
         "§{service: \"svc://kind/name\"}",
-        "{store: s, key: §\"\"}",
+        "{store: s, key: \"§\"}",
         "§op://vault",
     ] {
         let text =
@@ -404,7 +409,7 @@ fn a_value_that_no_variable_can_hold_is_placed() {
     let _ = stops(nul, &["dsops::environment::nul"]).stderr_has("`A` contains a NUL byte");
     let large = format!("envs:\n  dev:\n    §A: {{literal: {}}}\n", "x".repeat(128 * 1024));
     let (text, places) = unmarked(&large);
-    let output = not_started(exec(&text).args_first(["--error-format", "json"]).run(), 125);
+    let output = not_started(exec_with(&["--error-format", "json"], &text).run(), 125);
     assert_eq!(found(&output.stderr_json()), [("dsops::environment::too_long", places[0])], "{output}");
 }
 
@@ -433,7 +438,7 @@ fn more_than_the_kernel_takes_is_refused_before_it_is_tried() {
     config.push_str(&format!("    A: {{literal: &v {value}}}\n"));
     (0..70).for_each(|index| config.push_str(&format!("    A{index}: {{literal: *v}}\n")));
     let (text, places) = unmarked(&config);
-    let output = not_started(exec(&text).args_first(["--error-format", "json"]).run(), 125);
+    let output = not_started(exec_with(&["--error-format", "json"], &text).run(), 125);
     assert_eq!(found(&output.stderr_json()), [("dsops::environment::too_much", places[0])], "{output}");
 }
 
@@ -465,7 +470,7 @@ fn the_command_is_looked_for_before_any_store_is_asked() {
 
 #[test]
 fn a_working_directory_that_is_not_there_is_125() {
-    let run = exec("envs: {dev: {}}").args_first(["--working-dir", "nowhere"]);
+    let run = exec_with(&["--working-dir", "nowhere"], "envs: {dev: {}}");
     let _ = not_started(run.run(), 125).stderr_has("dsops::exec::working_directory").stderr_has("nowhere");
 }
 
@@ -488,11 +493,7 @@ fn credentials_that_come_from_each_other_are_refused() {
 fn transforms_are_checked_before_anything_is_fetched() {
     let _ = is_refused(
         "transforms: {named: [§trimm]}\nenvs:\n  dev:\n    A: {literal: x, transform: §base64_decod}\n    \
-         B: {literal: x, transform: [trim, §join]}\n    C: {literal: x, transform: \"trim, §replace:a\"}\n    \
-         D: {literal: x, transform: §[]}\n    E: {literal: x, transform: {type: §trim}}\n"
-            .replace("§[]", "[]")
-            .replace("{type: §trim}", "[trim]")
-            .as_str(),
+         B: {literal: x, transform: [trim, §join]}\n    C: {literal: x, transform: \"trim, §replace:a\"}\n",
         &["dsops::config::transform"; 4],
     )
     .stderr_has("did you mean `trim`?")
@@ -529,9 +530,8 @@ fn what_a_policy_denies_is_denied_by_every_command_under_every_name_of_the_type(
         }
         let _ = Dsops::new().config(&text).args(["get", "--env", "dev", "B"]).run().code(0).stdout("x");
     }
-    let many = "§policies: {environment_rules: {dev: {max_secrets: 1}}}\nenvs: {dev: {A: {literal: x}, B: {literal: y}}}\n";
-    let _ = stops(&many.replace("§policies: ", "policies: §"), &["dsops::policy::denied"])
-        .stderr_has("raise `max_secrets`");
+    let many = "policies: §{environment_rules: {dev: {max_secrets: 1}}}\nenvs: {dev: {A: {literal: x}, B: {literal: y}}}\n";
+    let _ = stops(many, &["dsops::policy::denied"]).stderr_has("raise `max_secrets`");
 }
 
 #[test]
@@ -576,7 +576,7 @@ fn people_see_the_first_of_thousands_of_mistakes_and_programs_see_all() {
     let config = format!("secretStores: {{}}\nenvs:\n  dev:\n{variables}");
     let output = not_started(exec(&config).run(), 125).stderr_has("dsops: 9950 more");
     assert_eq!(String::from_utf8_lossy(output.stderr_bytes()).matches("unknown_store").count(), 50);
-    let output = not_started(exec(&config).args_first(["--error-format", "json"]).run(), 125);
+    let output = not_started(exec_with(&["--error-format", "json"], &config).run(), 125);
     assert_eq!(output.stderr_json().len(), 10_000);
 }
 

@@ -101,13 +101,6 @@ impl Dsops {
         self
     }
 
-    /// Adds arguments behind the command's name and in front of the others, where a `--` cannot hide them.
-    pub(crate) fn args_first<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        let behind_name = self.args.len().min(1);
-        self.args.splice(behind_name..behind_name, args.into_iter().map(|arg| arg.as_ref().to_owned()));
-        self
-    }
-
     /// Gives standard input; without it the program reads end of file at once.
     pub(crate) fn stdin(mut self, content: impl Into<Vec<u8>>) -> Self {
         self.stdin = Some(content.into());

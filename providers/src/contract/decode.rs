@@ -99,8 +99,7 @@ impl DecodeError {
     pub fn wrong_type(node: &Node, needed: &str) -> Self {
         let null = matches!(node.kind, NodeKind::Null);
         let kind = if null { DecodeErrorKind::Null } else { DecodeErrorKind::WrongType };
-        let help = null.then(|| "give it a value, or take the key out".to_owned());
-        Self { kind, help, ..Self::at(node.span, format!("{} where {needed} is needed", node.what())) }
+        Self { kind, ..Self::at(node.span, format!("{} where {needed} is needed", node.what())) }
     }
 
     fn located(mut self, span: Span) -> Self {
@@ -117,10 +116,11 @@ impl de::Error for DecodeError {
     // The default texts quote the unexpected value, which may be a secret.
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         let what = match unexpected {
+            Unexpected::Bool(_) => "a truth value",
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
+            Unexpected::Char(_) | Unexpected::Str(_) => "a string",
             Unexpected::Seq => "a list",
             Unexpected::Map => "a mapping",
-            Unexpected::Bool(_) => "a truth value",
-            Unexpected::Str(_) => "a string",
             _ => "a value of another type",
         };
         let error = Self::custom(format_args!("{what} where {expected} is needed"));
@@ -200,7 +200,8 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.kind {
             NodeKind::Null => {
-                Err(DecodeError::wrong_type(self.node, &format!("{}", &visitor as &dyn de::Expected)))
+                Err(DecodeError::wrong_type(self.node, &format!("{}", &visitor as &dyn de::Expected))
+                    .help("give it a value, or take the key out"))
             }
             NodeKind::List(_) => self.deserialize_seq(visitor),
             NodeKind::Map(_) => self.deserialize_map(visitor),
