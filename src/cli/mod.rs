@@ -76,13 +76,10 @@ enum Command {
     /// Keep secrets in one encrypted file, without any server
     #[cfg(feature = "local")]
     Local(local::Local),
-    /// Write a first `dsops.yaml`
     Init(init::Init),
     /// Print the JSON Schema of `dsops.yaml`
     Schema(schema::Schema),
-    /// Print the script with which a shell completes dsops
     Completion(completion::Completion),
-    /// Print a manual page, or write them all
     Man(man::Man),
     /// Print the version
     Version(version::Version),

@@ -30,6 +30,8 @@ mod lab;
 #[cfg(test)]
 mod local;
 #[cfg(test)]
+mod man;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
