@@ -11,6 +11,8 @@ use crate::contract::{FetchError, FetchErrorKind};
 
 /// The longest body that is read. A folder of a thousand secrets is well under one MiB.
 const LIMIT: usize = 16 * 1024 * 1024;
+/// What to do about an answer that did not arrive whole, again and again.
+pub(super) const CUT: &str = "look for what cuts answers short: the server's log, or a proxy on the way";
 /// The room that a body of unknown length starts with.
 const FIRST: usize = 16 * 1024;
 
@@ -86,7 +88,7 @@ impl Answer {
             return Err(self.redirected(target));
         }
         if self.body.is_empty() {
-            return Err(self.malformed("an empty body").temporary(true));
+            return Err(self.malformed("an empty body").temporary(true).help(CUT));
         }
         match self.content_type.as_deref() {
             Some(content_type) if content_type.contains("json") => {}
@@ -94,15 +96,16 @@ impl Answer {
         }
         serde_json::from_slice(&self.body).map_err(|error| {
             if error.is_eof() {
-                return self.malformed("JSON that is cut short").temporary(true);
+                return self.malformed("JSON that is cut short").temporary(true).help(CUT);
             }
             // The decoder's own text may quote a value.
             let place = format!("line {}, column {}", error.line(), error.column());
-            if error.is_data() {
-                self.malformed(&format!("JSON that has not the documented shape, at {place}"))
-            } else {
-                self.malformed(&format!("broken JSON, at {place}"))
-            }
+            let what = match error.is_data() {
+                true => "JSON that has not the documented shape",
+                false => "broken JSON",
+            };
+            self.malformed(&format!("{what}, at {place}"))
+                .help("check that the store's address is that of the right server, and update an old one")
         })
     }
 

@@ -19,6 +19,7 @@ pub(super) fn of_client(error: &reqwest::Error) -> FetchError {
     }
     FetchError::new(FetchErrorKind::Unavailable, format!("no HTTPS client can be made: {}", root(error)))
         .temporary(false)
+        .help("check `ca_cert`, and the system's certificate authorities")
 }
 
 /// Returns the error for a request that got no answer.
@@ -43,10 +44,12 @@ pub(super) fn of_request(error: &reqwest::Error, site: &Site) -> FetchError {
         }
         Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
             unavailable(format!("`{host}` broke the connection off"))
+                .help("look into the server's log, and at what stands before it")
         }
         _ if error.is_connect() => unavailable(format!("no connection to `{host}`: {}", root(error)))
             .help("check the store's address, and the firewall or proxy on the way"),
-        _ => unavailable(format!("no answer from `{host}`: {}", root(error))),
+        _ => unavailable(format!("no answer from `{host}`: {}", root(error)))
+            .help("check the store's address, and that it speaks HTTP"),
     }
 }
 
@@ -57,6 +60,7 @@ pub(super) fn of_body(error: &reqwest::Error, site: &Site) -> FetchError {
     }
     FetchError::new(FetchErrorKind::Malformed, format!("the answer of `{}` was cut short", site.host()))
         .temporary(true)
+        .help(super::answer::CUT)
 }
 
 fn timed_out(host: &str) -> FetchError {

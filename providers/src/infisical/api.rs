@@ -74,6 +74,7 @@ impl Api {
                 FetchErrorKind::Malformed,
                 format!("asked for `{name}` and got `{}`", secret.key.escape_debug()),
             )
+            .help("check `host`, and what stands before the server")
             .into());
         }
         Ok(secret)
@@ -288,6 +289,9 @@ impl Wrapped {
     fn project(self) -> Result<Project, FetchError> {
         self.workspace
             .or(self.project)
-            .ok_or_else(|| FetchError::new(FetchErrorKind::Malformed, "the answer holds no project"))
+            .ok_or_else(|| {
+                FetchError::new(FetchErrorKind::Malformed, "the answer holds no project")
+                    .help("check `host`, and what stands before the server")
+            })
     }
 }

@@ -211,6 +211,7 @@ async fn universal_auth(
             FetchErrorKind::Unauthenticated,
             format!("unauthorized: `auth.{option}` is not text ({} bytes)", value.len()),
         )
+        .help(format!("copy `auth.{option}` again"))
     };
     let body = UniversalAuth {
         client_id: client_id.expose_str().ok_or_else(|| text("client_id", client_id))?,
@@ -226,7 +227,8 @@ async fn universal_auth(
     let logged_in: LoggedIn = answer.json().map_err(|error| error.temporary(false))?;
     let token = logged_in.access_token;
     if token.is_empty() {
-        return Err(FetchError::new(FetchErrorKind::Malformed, "the login gave an empty access token"));
+        return Err(FetchError::new(FetchErrorKind::Malformed, "the login gave an empty access token")
+            .help("check `host`, and what stands before the server"));
     }
     // Zero is an older server's way to say that the token does not expire.
     let lifetime = logged_in.expires_in.filter(|seconds| *seconds > 0).map(Duration::from_secs);

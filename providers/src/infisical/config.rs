@@ -148,7 +148,8 @@ impl InfisicalConfig {
             })
         };
         let Some(auth) = &self.auth else {
-            return Err(FetchError::new(FetchErrorKind::Unauthenticated, "unauthorized: `auth` is missing"));
+            return Err(FetchError::new(FetchErrorKind::Unauthenticated, "unauthorized: `auth` is missing")
+                .help("add `auth` with `method: machine_identity`, `client_id` and `client_secret`"));
         };
         Ok(match auth.method {
             InfisicalMethod::MachineIdentity => Login::MachineIdentity {

@@ -154,13 +154,20 @@ impl Refusal {
                 error(FetchErrorKind::NotFound, format!("project not found{said}"))
                     .help("copy the id from the project's settings; it is a UUID, not the name or the slug")
             }
-            404 => error(FetchErrorKind::NotFound, format!("{what} not found{said}")),
-            408 => error(FetchErrorKind::Unavailable, format!("`{}` gave up waiting{said}", self.host)),
+            // Not an absence: another service, or what stands before the server, answers 404 too.
+            404 => error(
+                FetchErrorKind::Malformed,
+                format!("`{}` answered 404 for {what}, and not as Infisical does{said}", self.host),
+            )
+            .help("check `host`, and what stands before the server"),
+            408 => error(FetchErrorKind::Unavailable, format!("`{}` gave up waiting{said}", self.host))
+                .help("try again later, or look into the server's log"),
             429 => {
                 let limited = error(
                     FetchErrorKind::RateLimited,
                     format!("`{}` asks for a pause: too many requests{said}", self.host),
-                );
+                )
+                .help("try again after the pause, or raise `timeout` on the store to wait for it");
                 self.retry_after.map_or_else(|| limited.clone(), |pause| limited.clone().retry_after(pause))
             }
             // What the database cannot read as an id ends as a server's fault.
@@ -172,13 +179,15 @@ impl Refusal {
                 let failed = error(
                     FetchErrorKind::Unavailable,
                     format!("`{}` cannot serve now: status {}{said}", self.host, self.status),
-                );
+                )
+                .help("try again later, or look into the server's log");
                 self.retry_after.map_or_else(|| failed.clone(), |pause| failed.clone().retry_after(pause))
             }
             status => error(
                 FetchErrorKind::Unsupported,
                 format!("`{}` refused the request for {what} with status {status}{said}", self.host),
-            ),
+            )
+            .help("check `project_id`, `environment` and the folder against the project"),
         }
     }
 
@@ -225,14 +234,15 @@ impl Refusal {
         match self.status {
             408 | 429 | 500.. => self.explain("the login"),
             _ if self.is_route_missing() => self.explain(&format!("this login ({method})")),
-            403 if self.error != "TokenError" => self.explain_forbidden("this login", &said),
             _ if self.message.contains("locked") => refused(
                 "wait until the lockout of the identity ends, then try again once, with the right secret",
             ),
             _ if self.message.contains("usage limit") => {
                 refused("create a client secret with more uses, or without a limit")
             }
+            // A service token that has run out is refused with 403, a client secret with 401.
             _ if self.message.contains("expired") => refused("create a new client secret or token"),
+            403 if self.error != "TokenError" => self.explain_forbidden("this login", &said),
             _ => {
                 refused("check the credentials under `auth`, and that `host` is the server that they are of")
             }

@@ -257,7 +257,8 @@ impl Folder<'_> {
             Ok(_) => Err(FetchError::new(
                 FetchErrorKind::Malformed,
                 format!("the list of {} is empty, and a secret in it can be read", self.place()),
-            )),
+            )
+            .help("compare the folder with what Infisical shows of it, and report the difference there")),
         }
     }
 
@@ -305,7 +306,8 @@ impl Folder<'_> {
             None => Err(FetchError::new(
                 FetchErrorKind::Malformed,
                 format!("the answer for {} holds no value", self.what(&secret.key)),
-            )),
+            )
+            .help("grant `Read Value` on this secret to the identity's role in the project")),
         };
         Found { id: secret.id, version: secret.version, value, origin }
     }

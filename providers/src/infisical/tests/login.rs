@@ -279,6 +279,7 @@ async fn a_refused_service_token_is_asked_once() {
     let cases = [
         (401, "UnauthorizedError", "Invalid service token"),
         (404, "NotFound", "Service token with ID '12bb2a99' not found"),
+        (403, "ForbiddenError", "Service token has expired"),
     ];
     for (status, error, message) in cases {
         let server = Server::start(move |_| Reply::refusal(status, error, message)).await;

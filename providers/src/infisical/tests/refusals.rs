@@ -113,6 +113,15 @@ async fn a_missing_secret_is_confirmed_and_carries_the_request_id() {
 }
 
 #[tokio::test]
+async fn a_404_that_is_not_infisicals_is_no_absence() {
+    for (error, message) in [("", ""), ("not_found", "no healthy upstream"), ("NotFound", "Nothing here")] {
+        let error = failure(move || Reply::refusal(404, error, message)).await;
+        assert_eq!(error.kind(), FetchErrorKind::Malformed, "{error}");
+        assert!(error.advice().unwrap().contains("`host`"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_limited_rate_carries_the_pause() {
     let error = failure(|| {
         Reply::refusal(429, "RateLimitExceeded", "Rate limit exceeded. Please try again in 58 seconds")
