@@ -49,12 +49,13 @@ impl Get {
             return Err(Stop::Reports(reports));
         }
         let Some(resolved) = resolution.values.swap_remove(&name) else {
-            let message = if resolution.absent.contains(&name) {
-                format!("`{name}` is optional, and absent")
+            let (message, help) = if resolution.absent.contains(&name) {
+                (format!("`{name}` is optional, and absent"), "add it to its store, or give it a `default`")
             } else {
-                format!("no variable is named `{name}`")
+                (format!("no variable is named `{name}`"), "see `dsops plan` for the names and the imports")
             };
-            return Err(Diagnostic::new("dsops::fetch::not_found", exit::NOT_FOUND, message).into());
+            let report = Diagnostic::new("dsops::fetch::not_found", exit::NOT_FOUND, message);
+            return Err(report.help(help).into());
         };
         self.print(session, &name, &resolved.value, &resolved.source)?;
         Ok(exit::OK)

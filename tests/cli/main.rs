@@ -10,15 +10,21 @@ mod canary;
 #[cfg(test)]
 mod completion;
 #[cfg(test)]
+mod config;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod doctor;
+#[cfg(test)]
+mod exec;
 #[cfg(test)]
 mod exec_options;
 #[cfg(test)]
 mod exec_process;
 #[cfg(test)]
 mod files;
+#[cfg(test)]
+mod get;
 #[cfg(test)]
 mod infisical;
 #[cfg(test)]
@@ -32,9 +38,13 @@ mod local;
 #[cfg(test)]
 mod man;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod validate;
+#[cfg(test)]
+mod version;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
-#[cfg(test)]
-mod version;
