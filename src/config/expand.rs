@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::sync::Arc;
 
 use dsops_providers::contract::{DecodeError, DecodeErrorKind, EnvSnapshot, Expand, Node, SecretValue, Span};
@@ -36,27 +37,42 @@ impl<'a> Expander<'a> {
             return Ok(raw.to_owned());
         }
         check_braces(raw, span)?;
-        // Only braces expand here, while the library takes `$NAME` too: passwords have dollars.
-        let braces_only = protect_lone_dollars(raw);
-        let lookup = |name: &str| match self.env.get(name) {
-            Some(value) => Ok(Some(value.to_owned())),
-            None => Err(()),
-        };
-        shellexpand::env_with_context(&braces_only, |name: &str| match lookup(name) {
-            Ok(value) => Ok(value),
-            // The library asks before it looks at the default, and takes `None` for "not set".
-            Err(()) if has_default(raw, name) => Ok(None),
-            Err(()) => Err(()),
+        // The library asks once for each placeholder, in their order, and takes an error for "use the default".
+        let mut placeholders = placeholders(raw).into_iter().flatten();
+        shellexpand::env_with_context(&prepared(raw), |name: &str| {
+            let has_default = placeholders.next().is_some_and(|placeholder| placeholder.default.is_some());
+            match self.env.get_os(name).map(OsStr::to_str) {
+                // As in a shell, `:-` stands in for an empty value too.
+                Some(Some("")) if has_default => Err(Missing::Unset),
+                Some(Some(value)) => Ok(Some(value.to_owned())),
+                Some(None) => Err(Missing::NotText),
+                None => Err(Missing::Unset),
+            }
         })
         .map(std::borrow::Cow::into_owned)
-        .map_err(|error| unset(&error.var_name, raw, span))
+        .map_err(|error| missing(&error.var_name, &error.cause, raw, span))
     }
 }
 
-fn unset(name: &str, raw: &str, span: Span) -> DecodeError {
-    let mut error = DecodeError::at(span, format!("`${{{name}}}` is not set"))
-        .help(format!("set `{name}` in the environment, or give it a default: `${{{name}:-…}}`"));
-    if let Some(offset) = raw.find(&format!("${{{name}"))
+/// Why a name has no text.
+enum Missing {
+    Unset,
+    NotText,
+}
+
+fn missing(name: &str, cause: &Missing, raw: &str, span: Span) -> DecodeError {
+    let (message, help) = match cause {
+        Missing::Unset => (
+            format!("`${{{name}}}` is not set"),
+            format!("set `{name}` in the environment, or give it a default: `${{{name}:-…}}`"),
+        ),
+        Missing::NotText => (
+            format!("the value of `${{{name}}}` is not UTF-8"),
+            format!("set `{name}` to text; what is no text can come from a store"),
+        ),
+    };
+    let mut error = DecodeError::at(span, message).help(help);
+    if let Some(offset) = raw.find(&format!("${{{name}}}"))
         && raw.len() <= span.len
     {
         // A quote in front moves the text by one byte.
@@ -67,16 +83,16 @@ fn unset(name: &str, raw: &str, span: Span) -> DecodeError {
     error
 }
 
-fn has_default(raw: &str, name: &str) -> bool {
-    raw.contains(&format!("${{{name}:-"))
-}
-
-/// Finds a `${` that is not closed, or has no usable name.
+/// Finds a `${` that is not closed, has no usable name, or has another one in its default.
 fn check_braces(raw: &str, span: Span) -> Result<(), DecodeError> {
-    for name in names(raw) {
-        if name.is_none_or(|name| !is_name(name)) {
+    for placeholder in placeholders(raw) {
+        let Some(Placeholder { name, default }) = placeholder.filter(|found| is_name(found.name)) else {
             return Err(DecodeError::at(span, "`${` without a name and a closing brace")
                 .help("write `${NAME}` or `${NAME:-default}`; a plain dollar is `$$`"));
+        };
+        if default.is_some_and(|default| default.contains("${")) {
+            return Err(DecodeError::at(span, format!("the default of `${{{name}}}` names another variable"))
+                .help("write the default as plain text, and set the variable where another value is needed"));
         }
     }
     Ok(())
@@ -88,9 +104,16 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Returns the names in `${…}`, `None` for a brace that is not closed.
-pub(super) fn names(raw: &str) -> Vec<Option<&str>> {
-    let mut names = Vec::new();
+/// What stands in `${…}`.
+#[derive(Clone, Copy)]
+struct Placeholder<'a> {
+    name: &'a str,
+    default: Option<&'a str>,
+}
+
+/// Returns what stands in each `${…}`, `None` for a brace that is not closed.
+fn placeholders(raw: &str) -> Vec<Option<Placeholder<'_>>> {
+    let mut found = Vec::new();
     let mut rest = raw;
     while let Some(at) = rest.find('$') {
         let (_, after) = rest.split_at(at + 1);
@@ -99,11 +122,19 @@ pub(super) fn names(raw: &str) -> Vec<Option<&str>> {
             rest = body;
         } else if let Some(body) = after.strip_prefix('{') {
             let inner = body.split_once('}').map(|(inner, _)| inner);
-            names.push(inner.map(|inner| inner.split_once(":-").map_or(inner, |(name, _)| name)));
+            found.push(inner.map(|inner| match inner.split_once(":-") {
+                Some((name, default)) => Placeholder { name, default: Some(default) },
+                None => Placeholder { name: inner, default: None },
+            }));
             rest = inner.map_or("", |inner| body.get(inner.len()..).unwrap_or_default());
         }
     }
-    names
+    found
+}
+
+/// Returns the names in `${…}`, `None` for a brace that is not closed.
+pub(super) fn names(raw: &str) -> Vec<Option<&str>> {
+    placeholders(raw).into_iter().map(|placeholder| placeholder.map(|found| found.name)).collect()
 }
 
 /// Returns the names of the variables that a text names as `${NAME}`, once each, in their order.
@@ -118,19 +149,23 @@ pub fn variables_in(text: &str) -> Vec<&str> {
     found
 }
 
-fn protect_lone_dollars(raw: &str) -> String {
+/// Writes dollars the way the library reads them. It takes `$NAME` too, which stays as it is here, since
+/// passwords have dollars; and it takes a default to the letter, where `$$` is one dollar here as elsewhere.
+fn prepared(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
-    let mut chars = raw.chars().peekable();
-    while let Some(char) = chars.next() {
-        text.push(char);
-        if char == '$' {
-            match chars.peek() {
-                Some('$') => text.extend(chars.next()),
-                Some('{') => {}
-                _ => text.push('$'),
-            }
-        }
+    let mut rest = raw;
+    while let Some(at) = rest.find('$') {
+        let (before, from_dollar) = rest.split_at(at);
+        text.push_str(before);
+        let placeholder = from_dollar.find('}').filter(|_| from_dollar.starts_with("${"));
+        let (done, written) = match placeholder {
+            Some(end) => (end + 1, from_dollar.get(..=end).unwrap_or_default().replace("$$", "$")),
+            None => (if from_dollar.starts_with("$$") { 2 } else { 1 }, "$$".to_owned()),
+        };
+        text.push_str(&written);
+        rest = from_dollar.get(done..).unwrap_or_default();
     }
+    text.push_str(rest);
     text
 }
 
@@ -244,6 +279,10 @@ mod tests {
             ("$", "$"),
             ("$${NAME}", "${NAME}"),
             ("${EMPTY}x", "x"),
+            ("${EMPTY:-fallback}", "fallback"),
+            ("${MISSING:-$x}", "$x"),
+            ("${MISSING:-a$$b}$$${NAME}", "a$b$value"),
+            ("${MISSING:-one}-${MISSING:-two}", "one-two"),
         ] {
             assert_eq!(expand(raw).unwrap(), expanded, "{raw}");
         }
@@ -254,6 +293,27 @@ mod tests {
         let error = expand("https://${HOST}/x").unwrap_err();
         assert_eq!(error.kind, DecodeErrorKind::UnsetVariable("HOST".to_owned()));
         assert_eq!(error.span, Some(Span { start: 18, len: 7 }));
+    }
+
+    #[test]
+    fn a_name_that_has_a_default_elsewhere_has_none_here() {
+        let error = expand("${HOST:-a}.${HOSTS:-b}.${HOST}").unwrap_err();
+        assert_eq!(error.kind, DecodeErrorKind::UnsetVariable("HOST".to_owned()));
+        assert_eq!(error.span, Some(Span { start: 33, len: 7 }));
+    }
+
+    #[test]
+    fn a_default_is_plain_text() {
+        let error = expand("${HOST:-${NAME}}").unwrap_err();
+        assert!(error.message.contains("names another variable"), "{}", error.message);
+    }
+
+    #[test]
+    fn a_value_that_is_no_text_is_not_called_unset() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let env: EnvSnapshot = [("NAME", OsStr::from_bytes(b"\xff"))].into_iter().collect();
+        let error = Expander::new(&env).expand("${NAME}", Span { start: 0, len: 7 }).unwrap_err();
+        assert_eq!(error.message, "the value of `${NAME}` is not UTF-8");
     }
 
     #[test]
