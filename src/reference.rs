@@ -95,7 +95,7 @@ impl Reference {
             return parse_uri(uri, text.len() - uri.len());
         }
         if let Some((scheme, _)) = text.split_once("://") {
-            return Err(ReferenceError::new(format!("`{scheme}://` is no reference"), 0, scheme.len() + 3)
+            return Err(ReferenceError::new("no reference starts with this scheme", 0, scheme.len() + 3)
                 .help("write `store/folder/KEY`, or `store://store/folder/KEY`"));
         }
         parse_short(text)

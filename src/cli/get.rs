@@ -91,8 +91,8 @@ impl Get {
                 let text = key.as_ref().or(name).map_or("", String::as_str);
                 let variable = config::variable_of_reference(text).map_err(|error| {
                     let diagnostic = Diagnostic::config(&error, None);
-                    let help = "name a reference such as `store/folder/KEY`, or a variable with `--env`";
-                    Stop::from(if error.help.is_some() { diagnostic } else { diagnostic.help(help) })
+                    let help = "name a reference such as `store/folder/KEY`, or a variable and its `--env`";
+                    Stop::from(diagnostic.help(help))
                 })?;
                 let plan = Plan::for_variable(config, variable, &session.env);
                 let plan = plan.map_err(|errors| {

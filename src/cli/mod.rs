@@ -20,6 +20,7 @@ mod version;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 use dsops::exit;
 use dsops_providers::contract::EnvSnapshot;
@@ -45,6 +46,7 @@ pub(crate) struct Cli {
 struct Global {
     /// Read this file instead of the nearest `dsops.yaml`
     #[arg(long, short, global = true, env = "DSOPS_CONFIG", hide_env_values = true, value_name = "FILE")]
+    #[arg(value_parser = OsStringValueParser::new().map(PathBuf::from))]
     config: Option<PathBuf>,
     /// How errors are written
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
@@ -59,29 +61,19 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a command with the variables of an environment
     Exec(exec::Exec),
-    /// Show what an environment would fetch, without asking any store
     Plan(plan::Plan),
-    /// Print one value
     Get(get::Get),
-    /// Write the variables of an environment as a file
     Render(render::Render),
-    /// Check the file and every store, and say what to do
     Doctor(doctor::Doctor),
-    /// Check the file without asking any store
     Validate(validate::Validate),
-    /// List the stores of the file, or the types there are
     Stores(stores::Stores),
-    /// Keep secrets in one encrypted file, without any server
     #[cfg(feature = "local")]
     Local(local::Local),
     Init(init::Init),
-    /// Print the JSON Schema of `dsops.yaml`
     Schema(schema::Schema),
     Completion(completion::Completion),
     Man(man::Man),
-    /// Print the version
     Version(version::Version),
 }
 
@@ -125,6 +117,8 @@ pub(crate) fn main() -> u8 {
     let output = Output::new(error_format, quiet, color, &env);
     report_panics(output);
     trace(&env, output);
+    // An empty variable is one that is not set, as for every program that reads its environment.
+    let config = config.filter(|path| !path.as_os_str().is_empty());
     let session = session::Session { config, env, output };
     let run = || match &cli.command {
         Command::Exec(command) => command.run(&session),
@@ -176,6 +170,12 @@ fn usage(error: &clap::Error, args: &[OsString], env: &EnvSnapshot) -> u8 {
         output.diagnostic(&Diagnostic::new("dsops::usage", exit::USAGE, message).help("see `--help`"));
     } else {
         let _ = error.print();
+        let is_command =
+            error.kind() == clap::error::ErrorKind::UnknownArgument && !args.iter().any(|arg| arg == "--");
+        if is_exec && is_command {
+            Output::new(Format::Human, false, Colour::Never, env)
+                .remark("put `--` before the command: dsops exec --env NAME -- COMMAND");
+        }
     }
     code
 }

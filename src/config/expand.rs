@@ -91,8 +91,11 @@ fn check_braces(raw: &str, span: Span) -> Result<(), DecodeError> {
                 .help("write `${NAME}` or `${NAME:-default}`; a plain dollar is `$$`"));
         };
         if default.is_some_and(|default| default.contains("${")) {
-            return Err(DecodeError::at(span, format!("the default of `${{{name}}}` names another variable"))
-                .help("write the default as plain text, and set the variable where another value is needed"));
+            return Err(DecodeError::at(
+                span,
+                format!("the default of `${{{name}}}` names another variable"),
+            )
+            .help("write the default as plain text, and set the variable where another value is needed"));
         }
     }
     Ok(())

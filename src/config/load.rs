@@ -188,6 +188,18 @@ fn read_root(root: &Node, source: &Source, errors: &mut Vec<ConfigError>) -> Con
         None => IndexMap::new(),
     };
     let policies = read_policies(root, errors);
+    let rules = root.get("policies").and_then(|policies| policies.get("environment_rules"));
+    for (key, _) in rules.into_iter().flat_map(Node::entries) {
+        if root.get("envs").is_none_or(|envs| envs.get(&key.name).is_none()) {
+            // Rules for nobody would give false comfort.
+            let known = root.get("envs").map(Node::entries).unwrap_or_default();
+            let known = || known.iter().map(|(key, _)| key.name.as_str());
+            let help = did_you_mean(&key.name, known())
+                .unwrap_or_else(|| format!("the file has {}", and_ticked(known())));
+            let message = format!("no environment is named `{}`, so these rules hold nowhere", key.name);
+            errors.push(ConfigError::at(Code::UnknownEnvironment, key.span, message).help(help));
+        }
+    }
     let config = Config { source: source.clone(), stores, environments, policies, warnings };
     let broken = root.get("secretStores").into_iter().chain(root.get("providers")).flat_map(Node::entries);
     // A store that could not be read has been reported; its references would only repeat that.
@@ -402,7 +414,16 @@ impl Config {
         reference: &ReferenceAt,
         ready: &Reference,
     ) -> Result<(), ConfigError> {
-        let store = self.store_of(ready, reference.span)?;
+        // What the environment holds may be a value, where somebody took `${NAME}` for one: it is not told.
+        let store = self.store_of(ready, reference.span).map_err(|error| match ready.store {
+            StoreName::OnePassword => error,
+            StoreName::Named(_) => {
+                let message = "what `${…}` comes to here starts with the name of no store";
+                let help = "write the store's name in front; for the value of `NAME` itself, add a store of type \
+                            `env` and write `from: env/NAME`";
+                ConfigError::at(Code::UnknownStore, reference.span, message).help(help)
+            }
+        })?;
         let mut errors = Vec::new();
         check_locators(store, vec![(ready.locator.clone(), reference.span)], &mut errors);
         errors.into_iter().next().map_or(Ok(()), Err)

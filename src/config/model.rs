@@ -177,7 +177,7 @@ impl ReferenceAt {
             Target::Deferred(deferred) => {
                 let (shape, node) = deferred.as_ref();
                 let expanded = shape.map(&|text| expander.expand(text, span_of(node, text)))?;
-                expanded.reference().map_err(|(part, error)| located(node, part, &error))
+                expanded.reference().map_err(|(part, error)| filled_in(node, part, &error))
             }
         }
     }
@@ -186,6 +186,13 @@ impl ReferenceAt {
 fn span_of(node: &Node, text: &str) -> Span {
     let parts = node.entries().iter().map(|(_, part)| part);
     parts.chain([node]).find(|part| part.text() == Some(text)).map_or(node.span, |part| part.span)
+}
+
+/// Places an error in a text that stands in the file only before its `${…}` are filled in.
+fn filled_in(node: &Node, part: Option<&str>, error: &ReferenceError) -> ConfigError {
+    let culprit = part.and_then(|part| node.get(part)).unwrap_or(node);
+    let message = format!("{}, once `${{…}}` is filled in", error.message);
+    ConfigError::at(Code::ReferenceSyntax, culprit.span, message).maybe_help(error.help.clone())
 }
 
 /// Places an error inside the part of the mapping, and inside the text, where it lies.

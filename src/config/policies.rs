@@ -149,13 +149,13 @@ pub(super) fn unenforced(node: &Node) -> Vec<ConfigError> {
         .collect()
 }
 
-/// A name that no backend answers to blocks nothing, which nobody would notice.
+/// A name that no backend answers to allows and blocks nothing, which nobody would notice.
 fn check_types(node: Option<&Node>, errors: &mut Vec<ConfigError>) {
-    let blocked = node.and_then(|node| node.get("blocked_providers"));
-    for item in blocked.map(list).unwrap_or_default() {
+    let lists = ["allowed_providers", "blocked_providers"].into_iter().filter_map(|key| node?.get(key));
+    for item in lists.flat_map(list) {
         let name = item.text().unwrap_or_default().to_lowercase();
         if dsops_providers::find(&name).is_none() {
-            let message = format!("no type of store is named `{name}`, so this blocks nothing");
+            let message = format!("no type of store is named `{name}`, so this has no effect");
             let known = dsops_providers::ALL.iter().map(|descriptor| descriptor.kind);
             errors.push(
                 ConfigError::at(Code::UnknownType, item.span, message)

@@ -69,7 +69,7 @@ fn what_is_no_reference_says_why_and_where() {
         ("s/key#", "`#` without a field behind it", 5),
         ("s/a\u{0}b", "a control character in a reference", 3),
         ("svc://pg/main", "`svc://` names a service, which holds no secrets", 0),
-        ("https://x/y", "`https://` is no reference", 0),
+        ("https://x/y", "no reference starts with this scheme", 0),
         ("store://s", "`store://` needs a store and a path", 0),
         ("store://s/p?v=1", "only `version` can stand behind `?`", 12),
         ("store://s/p%zz", "a `%` that does not encode text", 10),

@@ -39,6 +39,7 @@ envs:
   torn: {{A: {{from: torn/KEY}}}}
   loud: {{A: {{from: loud/KEY}}}}
   net: {{A: {{from: net/KEY}}, B: {{literal: {CANARY}-literal}}}}
+  unfilled: {{A: {{from: \"${{CANARY_ENV}}/x\"}}, B: {{from: \"${{CANARY_ENV}}\"}}}}
   nul: {{A: {{from: lit/nul, transform: base64_decode}}}}
 ",
         nul = BASE64_STANDARD.encode(format!("{CANARY}\0nul")),
@@ -101,7 +102,8 @@ fn search(dir: &Path, given: &BTreeSet<&str>) {
     }
 }
 
-const ENVIRONMENTS: &[&str] = &["good", "missing", "transform", "template", "torn", "loud", "net", "nul"];
+const ENVIRONMENTS: &[&str] =
+    &["good", "missing", "transform", "template", "torn", "loud", "net", "unfilled", "nul"];
 
 /// What each command is run with, beside the environments.
 fn runs(command: &str) -> Vec<Vec<String>> {

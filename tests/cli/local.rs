@@ -218,3 +218,43 @@ fn the_store_is_found_by_name_or_by_file() {
     let elsewhere = Person { home: tempfile::tempdir().expect("a home"), work: me.home.path().to_owned() };
     let _ = elsewhere.does(&["local", "init"]).stdout_has("secrets.age");
 }
+
+#[test]
+fn a_private_key_in_the_place_of_a_public_one_is_not_repeated() {
+    let (_work, me) = started();
+    let private = fs::read_to_string(me.identity()).expect("the identity");
+    let private = private.lines().find(|line| line.starts_with("AGE-SECRET-KEY-")).expect("a key").to_owned();
+    for args in [
+        &["local", "recipients", "add", &private][..],
+        &["local", "rekey", "--recipient", &private],
+        &["local", "init", "--file", "other.age", "--recipient", &private],
+    ] {
+        let output = me.run(args).run();
+        let _ = output.stdout_empty().stderr_lacks(&private);
+    }
+}
+
+#[test]
+fn a_value_behind_an_equals_sign_is_an_argument_too() {
+    let (_work, me) = started();
+    let output = me.run(&["local", "set", "KEY=hunter2-value"]).stdin("").run().code(2);
+    let _ = output.stderr_has("command line").stderr_lacks("hunter2-value");
+}
+
+#[test]
+fn encrypting_anew_keeps_who_can_open_the_file_and_nobody_locks_themselves_out() {
+    let (work, me) = started();
+    me.set("A", "v");
+    let before = fs::read(work.path().join("team.age")).expect("the file");
+    let _ = me.does(&["local", "rekey"]);
+    assert_ne!(fs::read(work.path().join("team.age")).expect("the file"), before);
+    let _ = me.does(&["local", "get", "A"]).stdout("v");
+    let other = Person::new(&work);
+    let joined = other.does(&["local", "init"]).stdout_has("recipients add age1").stdout_has("back it up");
+    let text = String::from_utf8_lossy(joined.stdout_bytes()).into_owned();
+    let key = text.split_whitespace().find(|word| word.starts_with("age1")).expect("a public key").to_owned();
+    let _ = me.run(&["local", "rekey", "--recipient", &key]).run().code(2).stderr_has("--force");
+    let _ = me.does(&["local", "rekey", "--recipient", &key, "--recipient", &me.public_key()]);
+    let _ = other.does(&["local", "get", "A"]).stdout("v");
+    let _ = me.does(&["local", "get", "A"]).stdout("v");
+}

@@ -42,9 +42,9 @@ mod plan;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(test)]
 mod validate;
 #[cfg(test)]
 mod version;
-#[cfg(test)]
-#[path = "../support/mod.rs"]
-mod support;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::keys::{Named, Recipient};
+use super::keys::{Keys, Named, Recipient};
 use super::name;
 use super::timestamp::Timestamp;
 use crate::contract::{FetchError, FetchErrorKind, LocatorError, SecretValue};
@@ -124,6 +124,13 @@ impl Document {
     #[must_use]
     pub fn recipients(&self) -> &[Named] {
         &self.recipients
+    }
+
+    /// Says whether one of the keys is a recipient's, as far as the document knows.
+    #[must_use]
+    pub fn is_for(&self, keys: &Keys) -> bool {
+        let mine = keys.recipients();
+        self.recipients.iter().any(|one| mine.contains(&one.recipient))
     }
 
     /// Gives a secret a new version, and returns its number. Without a comment, that of the

@@ -89,6 +89,14 @@ impl Writer {
 
     /// Writes the file, or leaves everything as it was.
     pub(super) fn write(&self, old: Old<'_>, new: &[u8]) -> Result<(), FetchError> {
+        if new.len() as u64 > MOST_BYTES {
+            // Written, it could not be read again, nor made smaller.
+            return Err(FetchError::new(
+                FetchErrorKind::Unsupported,
+                format!("`{}` would be larger than 64 MiB", self.path.display()),
+            )
+            .help("delete what is not needed any more, or keep large values elsewhere"));
+        }
         let failed = |error| unavailable(&self.path, "cannot be written", error);
         let staged = self.stage(new).map_err(failed)?;
         match old {

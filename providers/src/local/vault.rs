@@ -125,7 +125,8 @@ impl Vault {
             (Takes::Passphrase, Keys::Passphrase(passphrase), true) => {
                 Ok(Seal::Passphrase(passphrase.clone()))
             }
-            (Takes::Identity, Keys::Identities(_), false) => {
+            // Whoever opened it is among its recipients, or is about to lock themselves out.
+            (Takes::Identity, Keys::Identities(_), false) if document.is_for(keys) => {
                 Ok(Seal::Recipients(document.recipients.clone()))
             }
             _ => Err(FetchError::new(

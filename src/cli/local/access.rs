@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 use dsops::exit;
 use dsops_providers::contract::Backend as _;
-use dsops_providers::local::identity::{Origin, Source};
-use dsops_providers::local::{LocalConfig, LocalStore, Named, Recipient, Seal};
+use dsops_providers::local::identity::{self, Origin, Source};
+use dsops_providers::local::{Keys, LocalConfig, LocalStore, Named, Recipient, Seal};
 use serde_json::{Value, json};
 
 use super::{Opened, failed, new_passphrase};
@@ -22,8 +22,8 @@ pub(super) struct Init {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Another who can open the file: a public key `age1…`; can be given more than once
-    #[arg(long, value_name = "KEY", value_parser = recipient)]
-    recipient: Vec<Recipient>,
+    #[arg(long, value_name = "KEY")]
+    recipient: Vec<String>,
     /// Close the file with a passphrase instead
     #[arg(long, conflicts_with_all = ["recipient", "keyring", "name"])]
     passphrase: bool,
@@ -32,12 +32,15 @@ pub(super) struct Init {
     keyring: bool,
 }
 
-fn recipient(text: &str) -> Result<Recipient, String> {
-    text.parse().map_err(|error: dsops_providers::contract::FetchError| error.to_string())
+/// Reads public keys. Not while the command line is parsed: its errors repeat what they refuse, and
+/// people paste the wrong half.
+fn recipients(texts: &[String]) -> Result<Vec<Recipient>, Stop> {
+    texts.iter().map(|text| text.parse().map_err(|error| failed(&error))).collect()
 }
 
 impl Init {
     pub(super) fn run(&self, session: &Session, opened: &Opened) -> Outcome {
+        let others = recipients(&self.recipient)?;
         let vault = opened.store.vault();
         let path = vault.path().display().to_string();
         if self.passphrase || opened.has_passphrase {
@@ -51,6 +54,11 @@ impl Init {
             return Ok(exit::OK);
         }
         let in_keyring;
+        let runtime = runtime()?;
+        let identity = if self.keyring { Some("keyring") } else { opened.options.identity.as_deref() };
+        if vault.check_free().is_err() {
+            return join(session, opened, &runtime, identity);
+        }
         let store = if self.keyring {
             let options =
                 LocalConfig { identity: Some("keyring".to_owned()), ..LocalConfig::at(&opened.options.path) };
@@ -59,12 +67,11 @@ impl Init {
         } else {
             &opened.store
         };
-        let runtime = runtime()?;
         let started =
             runtime.block_on(store.init(&opened.cx, self.name.clone())).map_err(|error| failed(&error))?;
-        if !self.recipient.is_empty() {
+        if !others.is_empty() {
             let change = store.edit(&opened.cx, |document| {
-                self.recipient.iter().try_for_each(|one| document.add_recipient(one.clone(), None))
+                others.iter().try_for_each(|one| document.add_recipient(one.clone(), None))
             });
             runtime.block_on(change).map_err(|error| failed(&error))?;
         }
@@ -85,6 +92,36 @@ impl Init {
     }
 }
 
+/// Makes an identity for somebody who joins those that the file is for already.
+fn join(
+    session: &Session,
+    opened: &Opened,
+    runtime: &tokio::runtime::Runtime,
+    identity: Option<&str>,
+) -> Outcome {
+    let taken = opened.store.vault().check_free().err();
+    let found =
+        runtime.block_on(identity::find_or_make(&opened.cx, identity)).map_err(|error| failed(&error))?;
+    let (found, origin) = found;
+    let keys = found
+        .identities
+        .iter()
+        .map(|identity| identity.recipient().to_string())
+        .collect::<Vec<_>>()
+        .join(" ");
+    if let (Origin::Found, Some(error)) = (origin, taken) {
+        session.output.remark(&format!("your public key: {keys}"));
+        return Err(failed(&error));
+    }
+    session.output.line(&format!(
+        "made an identity in {}: back it up, and never commit it\nyour public key: {keys}\n\n\
+         The file is there already. Somebody who can open it lets you in with:\n  \
+         dsops local recipients add {keys} --name …",
+        found.source
+    ))?;
+    Ok(exit::OK)
+}
+
 const NEXT: &str = "\nnext:\n  dsops local set DATABASE_URL     put a secret into it\n  dsops local list                 see what is there";
 
 /// Show or change who can open the file
@@ -103,8 +140,8 @@ enum Change {
     /// Let somebody open the file from now on
     Add {
         /// The public key: `age1…`
-        #[arg(value_name = "KEY", value_parser = recipient)]
-        key: Recipient,
+        #[arg(value_name = "KEY")]
+        key: String,
         /// Whose it is
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
@@ -130,6 +167,7 @@ impl Recipients {
                 session.output.line(&self.show(session, document.recipients()))?;
             }
             Some(Change::Add { key, name }) => {
+                let key = recipients(std::slice::from_ref(key))?.remove(0);
                 let change = opened
                     .store
                     .edit(&opened.cx, |document| document.add_recipient(key.clone(), name.clone()));
@@ -185,43 +223,65 @@ impl Recipients {
 
 /// Encrypt the file anew
 ///
-/// For the same recipients, or with another kind of key. A passphrase is asked for.
+/// For the same recipients or with the same passphrase, or with another kind of key.
 #[derive(Args, Debug)]
 pub(super) struct Rekey {
     /// Close the file with a new passphrase
     #[arg(long, conflicts_with = "recipient")]
     passphrase: bool,
     /// Close the file for these public keys, yours among them, and nobody else; can be given more than once
-    #[arg(long, value_name = "KEY", value_parser = recipient)]
-    recipient: Vec<Recipient>,
+    #[arg(long, value_name = "KEY")]
+    recipient: Vec<String>,
+    /// Leave your own public key out
+    #[arg(long, requires = "recipient")]
+    force: bool,
 }
 
 impl Rekey {
     pub(super) fn run(&self, session: &Session, opened: &Opened) -> Outcome {
+        let others = recipients(&self.recipient)?;
         let runtime = runtime()?;
-        let seal = if self.passphrase {
-            Seal::Passphrase(new_passphrase()?)
-        } else if self.recipient.is_empty() {
-            let document =
-                runtime.block_on(opened.store.document(&opened.cx)).map_err(|error| failed(&error))?;
-            same(document.recipients())?
+        let keys = runtime.block_on(opened.store.keys(&opened.cx)).map_err(|error| failed(&error))?;
+        let document = runtime.block_on(opened.store.document(&opened.cx)).map_err(|error| failed(&error))?;
+        let stays = !self.passphrase && others.is_empty();
+        if stays && (document.is_for(&keys) || matches!(*keys, Keys::Passphrase(_))) {
+            // An edit that changes nothing takes who can open the file from the file, under its lock.
+            runtime.block_on(opened.store.edit(&opened.cx, |_| Ok(()))).map_err(|error| failed(&error))?;
         } else {
-            let named = |one: &Recipient| Named { recipient: one.clone(), name: None };
-            Seal::Recipients(self.recipient.iter().map(named).collect())
-        };
-        runtime.block_on(opened.store.rekey(&opened.cx, &seal)).map_err(|error| failed(&error))?;
-        session.output.remark(match &seal {
-            Seal::Passphrase(_) => "encrypted anew, with the new passphrase",
-            Seal::Recipients(_) => "encrypted anew, for its recipients",
-        });
+            let seal = self.seal(&keys, document.recipients(), others)?;
+            runtime.block_on(opened.store.rekey(&opened.cx, &seal)).map_err(|error| failed(&error))?;
+        }
+        session.output.remark("encrypted anew");
         Ok(exit::OK)
+    }
+
+    fn seal(&self, keys: &Keys, recipients: &[Named], others: Vec<Recipient>) -> Result<Seal, Stop> {
+        if self.passphrase {
+            return new_passphrase().map(Seal::Passphrase);
+        }
+        if !others.is_empty() {
+            self.check_own(&keys.recipients(), &others)?;
+            return Ok(Seal::Recipients(others.into_iter().map(unnamed).collect()));
+        }
+        // Somebody encrypted the file with `age` itself, for others than its document says: whoever can
+        // open it joins them.
+        let mut all = recipients.to_vec();
+        all.extend(keys.recipients().into_iter().map(unnamed));
+        Ok(Seal::Recipients(all))
+    }
+
+    /// Whoever leaves their own key out cannot open the file any more, and rarely means it.
+    fn check_own(&self, own: &[Recipient], new: &[Recipient]) -> Result<(), Stop> {
+        let is_among = |one: &Recipient| new.iter().any(|other| other.to_string() == one.to_string());
+        if self.force || own.iter().any(is_among) {
+            return Ok(());
+        }
+        Err(Diagnostic::new("dsops::usage", exit::USAGE, "none of these public keys is yours")
+            .help("add your own with another `--recipient`, or add `--force` to close the file to yourself")
+            .into())
     }
 }
 
-/// What closes the file now, with a new passphrase where it is one.
-fn same(recipients: &[Named]) -> Result<Seal, Stop> {
-    if recipients.is_empty() {
-        return new_passphrase().map(Seal::Passphrase);
-    }
-    Ok(Seal::Recipients(recipients.to_vec()))
+fn unnamed(recipient: Recipient) -> Named {
+    Named { recipient, name: None }
 }

@@ -44,12 +44,18 @@ pub(super) struct Set {
 
 impl Set {
     pub(super) fn run(&self, session: &Session, opened: &Opened) -> Outcome {
-        if !self.value.is_empty() {
+        // `KEY=value` is the habit of other programs.
+        if !self.value.is_empty() || self.key.contains('=') {
             let message =
                 "a value is not taken from the command line, where every user of the machine can see it";
             return Err(Diagnostic::new("dsops::usage", exit::USAGE, message)
-                .help(format!("leave it out to be asked, or pipe it: `… | dsops local set {}`", self.key))
+                .help(
+                    "name only the secret, to be asked for its value, or pipe it: `… | dsops local set KEY`",
+                )
                 .into());
+        }
+        if self.comment.as_ref().is_some_and(|comment| comment.contains(char::is_control)) {
+            return Err(Diagnostic::new("dsops::usage", exit::USAGE, "a comment is one line of text").into());
         }
         check_secret(&self.key).map_err(|error| unusable(&error))?;
         // Before anything is typed: a store that cannot be opened should not cost a secret its secrecy.
@@ -74,10 +80,7 @@ impl Set {
             return Ok(answer);
         } else {
             take(&mut std::io::stdin().lock(), &mut bytes)?;
-            if bytes.ends_with(b"\n")
-                && !self.trim_newline
-                && bytes.iter().filter(|byte| **byte == b'\n').count() == 1
-            {
+            if bytes.ends_with(b"\n") && !self.trim_newline {
                 session.output.remark(
                     "the newline at the end is part of the value; `printf` or --trim-newline leaves it out",
                 );
@@ -104,6 +107,8 @@ fn unusable(error: &LocatorError) -> Diagnostic {
 
 /// Reads up to the limit and one byte more, by which too large a value is known.
 fn take(from: &mut impl std::io::Read, bytes: &mut Zeroizing<Vec<u8>>) -> std::io::Result<usize> {
+    // Room for most values from the start: a buffer that grows leaves copies of them behind.
+    bytes.reserve(64 << 10);
     from.by_ref().take(MAX_BYTES + 1).read_to_end(bytes)
 }
 

@@ -136,3 +136,17 @@ fn a_file_that_others_encrypted_anew_is_read_and_not_written() {
     fixture.vault.rekey(&keys, &seal).unwrap();
     assert_eq!(fixture.set("KEY", "next"), 5);
 }
+
+#[test]
+fn a_file_whose_document_does_not_know_its_reader_is_not_written() {
+    let (fixture, _) = small();
+    let somebody = Identity::generate().recipient();
+    let json = format!(
+        r#"{{"format": "dsops-local", "version": 1, "recipients": [{{"key": "{somebody}"}}], "secrets": {{}}}}"#
+    );
+    let file = age::encrypt(&fixture.identity.recipient().0, json.as_bytes()).unwrap();
+    read(&fixture.vault, &fixture.keys(), &file).unwrap();
+    let error = fixture.vault.edit(&fixture.keys(), |_| Ok(())).unwrap_err();
+    assert_eq!(error.kind(), FetchErrorKind::Damaged);
+    assert_eq!(std::fs::read(fixture.path()).unwrap(), file);
+}

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use super::support::Fixture;
 use crate::contract::{FetchErrorKind, SecretValue};
 use crate::local::file::{Old, Writer};
-use crate::local::{Keys, Vault, identity};
+use crate::local::{Document, Keys, Vault, identity};
 
 /// Tells this test program to be a writer, on the fixture in that directory.
 const WRITER: &str = "TEST_WRITER_HOME";
@@ -174,4 +174,15 @@ fn a_writer_waits_for_the_one_before_it_even_if_the_lock_file_is_removed() {
         drop(first);
         assert_eq!(second.join().unwrap(), b"of the first");
     });
+}
+
+#[test]
+fn a_file_that_could_not_be_read_again_is_not_written() {
+    let fixture = Fixture::new();
+    let before = std::fs::read(fixture.path()).unwrap();
+    let change = |document: &mut Document| document.set("LARGE", SecretValue::new(vec![b'x'; 50 << 20]), None);
+    let error = fixture.vault.edit(&fixture.keys(), change).unwrap_err();
+    assert_eq!(error.kind(), FetchErrorKind::Unsupported);
+    assert!(error.message().ends_with("would be larger than 64 MiB"), "{error}");
+    assert_eq!(std::fs::read(fixture.path()).unwrap(), before);
 }
