@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dsops_providers::contract::{
-    Context, EnvSnapshot, FetchError, Finding, Locator, OpenError, Provider, SecretValue, Span,
+    Context, EnvSnapshot, FetchError, FetchErrorKind, Finding, Locator, OpenError, Provider, SecretValue,
+    Span,
 };
 use futures::future::{LocalBoxFuture, join_all};
 
@@ -211,7 +212,7 @@ impl<'a> Stores<'a> {
             let value = answer.map_err(|error| Cause::Fetch {
                 store: self.name(candidate.store).to_owned(),
                 reference: Some(candidate.reference.clone()),
-                error,
+                error: without_credential(&planned.name, error),
             })?;
             credentials.insert(*span, value);
         }
@@ -239,6 +240,19 @@ pub fn open(
     })
 }
 
+/// A credential that is not there says nothing about the secrets behind it, so it is no absence of theirs.
+fn without_credential(store: &str, error: FetchError) -> FetchError {
+    if !error.is_absence() {
+        return error;
+    }
+    let message = format!("unauthorized: a credential of `{store}` is missing: {}", error.message());
+    let missing = FetchError::new(FetchErrorKind::Unauthenticated, message);
+    match error.advice() {
+        Some(help) => missing.help(help),
+        None => missing,
+    }
+}
+
 async fn list(opened: &Opened, folder: &str) -> Result<Listing, FetchError> {
     let Some(lister) = opened.provider.lister() else { return Err(never_asked()) };
     let entries = retry::attempt(&opened.cx, || lister.list(&opened.cx, folder)).await?;
@@ -256,6 +270,6 @@ fn seen(
 }
 
 fn never_asked() -> FetchError {
-    FetchError::new(dsops_providers::contract::FetchErrorKind::Malformed, "the store was not asked")
+    FetchError::new(FetchErrorKind::Malformed, "the store was not asked")
         .help("report this; it is a mistake of dsops")
 }

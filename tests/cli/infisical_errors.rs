@@ -3,60 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::lab::{
-    AUTH, BOTH, CANARY, CLIENT_ID, CLIENT_SECRET, Exec, GET, LIST, LOGIN, PROJECT, against, discreet, dsops,
-    file, only_error, options, options_with, server, value,
+    AUTH, BOTH, CANARY, CLIENT_ID, CLIENT_SECRET, Exec, Expected, GET, LIST, LOGIN, ONE, PROJECT, against,
+    discreet, dsops, fails, file, options, options_with, value, with_key,
 };
-use crate::support::Dsops;
-use crate::support::infisical::{Fault, Generation, Identity, Infisical, Server};
+use crate::support::infisical::{Fault, Generation, Identity, Infisical};
 use crate::support::tls::Certificate;
-
-/// What a failure has to look like.
-struct Expected<'a> {
-    exit: i32,
-    code: &'a str,
-    /// Fragments of the message.
-    says: &'a [&'a str],
-    /// A fragment of the advice.
-    advises: &'a str,
-}
-
-/// Runs `get` and `exec` over a file that cannot be resolved, and checks both.
-#[track_caller]
-fn fails(run: impl Fn() -> Dsops, server: Option<&Server>, expected: &Expected<'_>) {
-    let output = run().args(["--error-format", "json"]).get("A").run().code(expected.exit).stdout_empty();
-    let output = match server {
-        Some(server) => discreet(output, server),
-        None => output.stderr_lacks(CLIENT_SECRET),
-    };
-    let error = only_error(&output);
-    let text = |key: &str| error.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-    assert_eq!(text("code"), expected.code, "{error}");
-    for says in expected.says {
-        assert!(text("message").contains(says), "{says:?} is not in {error}");
-    }
-    assert!(
-        !text("help").is_empty() && text("help").contains(expected.advises),
-        "{:?} is not advised in {error}",
-        expected.advises
-    );
-    assert_eq!(error["line"], 6, "{error}");
-    assert_eq!(error["column"], 15, "{error}");
-
-    let child = run().exec("touch started; echo $A");
-    let started = child.path("started");
-    let output = child.run().code(125).stdout_empty().stderr_has(expected.code);
-    let _ = match server {
-        Some(server) => discreet(output, server),
-        None => output,
-    };
-    assert!(!started.exists(), "the child was started");
-}
-
-const ONE: &str = "A: {from: infisical/KEY}";
-
-fn with_key(generation: Generation) -> Infisical {
-    server(generation).secret("dev", "/", "KEY", &value("key"))
-}
 
 fn options_of(project: &str, environment: &str, host: &str) -> String {
     format!(
@@ -66,7 +17,8 @@ fn options_of(project: &str, environment: &str, host: &str) -> String {
 
 #[test]
 fn a_server_that_is_not_there_is_unreachable() {
-    let run = || dsops().config(file(&options("http://127.0.0.1:9"), ONE));
+    let options = format!("{}, timeout_ms: 300", options("http://127.0.0.1:9"));
+    let run = || dsops().config(file(&options, ONE));
     let expected = Expected {
         exit: 6,
         code: "dsops::fetch::unavailable",
@@ -314,7 +266,8 @@ fn nothing_but_absence_is_optional() {
     for fault in [Fault::status(500), Fault::html(), Fault::expiry()] {
         let server = with_key(Generation::July2026).secret("dev", "/", "OTHER", &value("other"));
         let server = server.fault(GET, fault).start();
-        let run = against(&server, variables).exec("touch started");
+        let options = format!("{}, timeout_ms: 300", options(&server.url()));
+        let run = dsops().config(file(&options, variables)).exec("touch started");
         let started = run.path("started");
         let _ = discreet(run.run().code(125).stdout_empty(), &server);
         assert!(!started.exists());
@@ -331,7 +284,8 @@ fn every_failure_is_told_once_and_all_are_told() {
     assert_eq!(variables, ["[\"A\"]", "[\"B\"]"]);
 
     let many: String = (0..50).map(|index| format!("V{index}: {{from: infisical/K{index}}}\n")).collect();
-    let run = dsops().config(file(&options("http://127.0.0.1:9"), &many)).args(["--error-format", "json"]);
+    let options = format!("{}, timeout_ms: 300", options("http://127.0.0.1:9"));
+    let run = dsops().config(file(&options, &many)).args(["--error-format", "json"]);
     let errors = run.exec("true").run().code(125).stderr_json();
     assert_eq!(errors.len(), 1, "one cause, said once");
     assert_eq!(errors[0]["variables"].as_array().map(Vec::len), Some(50));

@@ -96,3 +96,53 @@ pub(crate) fn only_error(output: &Output) -> serde_json::Value {
     assert_eq!(errors.len(), 1, "one error is due\n{output}");
     errors.pop().expect("one error")
 }
+
+/// What a failure has to look like.
+pub(crate) struct Expected<'a> {
+    pub(crate) exit: i32,
+    pub(crate) code: &'a str,
+    /// Fragments of the message.
+    pub(crate) says: &'a [&'a str],
+    /// A fragment of the advice.
+    pub(crate) advises: &'a str,
+}
+
+/// Runs `get` and `exec` over a file that cannot be resolved, and checks both.
+#[track_caller]
+pub(crate) fn fails(run: impl Fn() -> Dsops, server: Option<&Server>, expected: &Expected<'_>) {
+    let output = run().args(["--error-format", "json"]).get("A").run().code(expected.exit).stdout_empty();
+    let output = match server {
+        Some(server) => discreet(output, server),
+        None => output.stderr_lacks(CLIENT_SECRET),
+    };
+    let error = only_error(&output);
+    let text = |key: &str| error.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    assert_eq!(text("code"), expected.code, "{error}");
+    for says in expected.says {
+        assert!(text("message").contains(says), "{says:?} is not in {error}");
+    }
+    assert!(
+        !text("help").is_empty() && text("help").contains(expected.advises),
+        "{:?} is not advised in {error}",
+        expected.advises
+    );
+    assert_eq!(error["line"], 6, "{error}");
+    assert_eq!(error["column"], 15, "{error}");
+
+    let child = run().exec("touch started; echo $A");
+    let started = child.path("started");
+    let output = child.run().code(125).stdout_empty().stderr_has(expected.code);
+    let _ = match server {
+        Some(server) => discreet(output, server),
+        None => output,
+    };
+    assert!(!started.exists(), "the child was started");
+}
+
+/// The environment of most of these tests: one variable, `A`, whose reference stands at line 6, column 15.
+pub(crate) const ONE: &str = "A: {from: infisical/KEY}";
+
+/// Prepares a server that has what [`ONE`] refers to.
+pub(crate) fn with_key(generation: Generation) -> Infisical {
+    server(generation).secret("dev", "/", "KEY", &value("key"))
+}

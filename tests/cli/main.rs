@@ -28,7 +28,11 @@ mod get;
 #[cfg(test)]
 mod infisical;
 #[cfg(test)]
+mod infisical_access;
+#[cfg(test)]
 mod infisical_errors;
+#[cfg(test)]
+mod infisical_tls;
 #[cfg(test)]
 mod init;
 #[cfg(test)]

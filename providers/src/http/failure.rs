@@ -37,7 +37,13 @@ pub(super) fn of_request(error: &reqwest::Error, site: &Site) -> FetchError {
     let unavailable = |message| FetchError::new(FetchErrorKind::Unavailable, message);
     match causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => unavailable(format!("connection refused by `{host}`"))
-            .help("check the store's address and port, and that the server runs"),
+            .help(match site.is_loopback() {
+                true => "check the store's address and port, and that the server runs",
+                // Whose refusal it was is not told, and no proxy stands before this machine itself.
+                false => {
+                    "check the store's address and port, that the server runs, and the proxy that `HTTPS_PROXY` names"
+                }
+            }),
         Some(io::ErrorKind::TimedOut) => {
             unavailable(format!("no connection to `{host}`: it does not answer"))
                 .help("check the store's address, and the firewall or proxy on the way")
@@ -125,6 +131,9 @@ fn as_resolution(cause: &(dyn Error + 'static)) -> Option<Resolution> {
     let text = cause.to_string();
     if text.contains("Temporary failure in name resolution") || text.contains("Try again") {
         Some(Resolution::Later)
+    } else if text == "invalid dns name" {
+        // TLS's word for a name that no certificate can be for.
+        Some(Resolution::Unknown)
     } else if text.starts_with("dns error") || text.contains("lookup address information") {
         // The outer text comes first in the chain; what lies below it decides.
         let below = cause.source().and_then(as_resolution);
