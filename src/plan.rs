@@ -358,7 +358,7 @@ impl PlannedStore {
     pub fn is_listed(&self, locator: &Locator) -> bool {
         locator.version.is_none()
             && locator.field.is_none()
-            && self.folders.iter().any(|folder| folder == locator.folder().trim_matches('/'))
+            && self.folders.iter().any(|folder| folder == locator.folder())
     }
 }
 

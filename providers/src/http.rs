@@ -10,9 +10,11 @@ mod failure;
 mod site;
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
@@ -76,10 +78,23 @@ fn build(key: &ClientKey) -> Result<reqwest::Client, FetchError> {
     }
     builder = match &key.tls {
         // Reading the system's authorities takes milliseconds, and fails where there are none.
-        None => builder.tls_certs_only([]),
+        // Where nothing is encrypted no name server is asked either: it could lead off this machine.
+        None => builder.tls_certs_only([]).dns_resolver(ThisMachine),
         Some(tls) => with_tls(builder, tls)?,
     };
     builder.build().map_err(|error| failure::of_client(&error))
+}
+
+/// Resolves every name to this machine, as RFC 6761, section 6.3, has it for `localhost` and what is below it.
+/// The C library asks the network for the latter.
+struct ThisMachine;
+
+impl Resolve for ThisMachine {
+    fn resolve(&self, _: Name) -> Resolving {
+        let addresses = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
+        Box::pin(std::future::ready(Ok(Box::new(addresses) as Addrs)))
+    }
 }
 
 fn with_tls(mut builder: reqwest::ClientBuilder, tls: &Tls) -> Result<reqwest::ClientBuilder, FetchError> {

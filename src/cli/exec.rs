@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use dsops::config::{Config, parse_duration};
+use dsops::config::{Config, Expander, Store, StoreCredential, parse_duration};
 use dsops::environment::{ChildEnvironment, Inherit, Options, Precedence, Source};
 use dsops::exec::{self, ExecError, Timeout};
 use dsops::exit;
 use dsops::plan::Plan;
 use dsops::resolve::Resolution;
-use dsops_providers::contract::Context;
+use dsops_providers::contract::{Backend as _, Context, EnvSnapshot, decode};
+use dsops_providers::env::{Env, EnvConfig};
 
 use super::plan::plural;
 use super::session::Session;
@@ -111,7 +112,7 @@ impl Exec {
         plan: &Plan,
         resolution: &Resolution,
     ) -> Result<ChildEnvironment, Stop> {
-        let strip = if self.keep_credentials { BTreeSet::new() } else { credentials(config) };
+        let strip = if self.keep_credentials { BTreeSet::new() } else { credentials(config, &session.env) };
         let options = Options {
             precedence: if self.allow_override { Precedence::Inherited } else { Precedence::Resolved },
             inherit: if self.clean { Inherit::Clean } else { Inherit::All },
@@ -152,14 +153,27 @@ impl Exec {
 }
 
 /// The variables that open the configured stores: what their options name, and what is their own.
-fn credentials(config: &Config) -> BTreeSet<String> {
+fn credentials(config: &Config, env: &EnvSnapshot) -> BTreeSet<String> {
     let stores = config.stores.values();
     stores
         .flat_map(|store| {
             let own = store.descriptor.about.own_env.iter().map(|name| (*name).to_owned());
-            store.credential_env.iter().cloned().chain(own)
+            store.credential_env.iter().cloned().chain(own).chain(read_from_env(store, config, env))
         })
         .collect()
+}
+
+/// The variables that a store's credentials come from by way of a store of type `env`.
+fn read_from_env(store: &Store, config: &Config, env: &EnvSnapshot) -> Vec<String> {
+    let expander = Expander::new(env);
+    let name = |credential: &StoreCredential| {
+        let reference = credential.reference.expand(&expander).ok()?;
+        let from = config.store_of(&reference, credential.span).ok()?;
+        let options: EnvConfig =
+            decode(&from.options, &expander).ok().filter(|_| from.descriptor.kind == Env::KIND)?;
+        Some(format!("{}{}", options.prefix, reference.locator.path))
+    };
+    store.credentials.iter().filter_map(name).collect()
 }
 
 fn failed(error: &ExecError) -> Stop {

@@ -162,6 +162,12 @@ fn allowed(config: &Config, path: &Path) -> Result<PathBuf, Stop> {
     if target.is_dir() {
         return Err(usage("`--out` names a directory"));
     }
+    // The file takes the place of what is there, and must not take that of `/dev/null` or `/dev/stdout`.
+    let leads_to_device = fs::read_link(&target).is_ok_and(|path| path.starts_with("/proc"));
+    if leads_to_device || fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(usage("`--out` names a pipe or a device, which the file would replace")
+            .help_with("leave `--out` out, and redirect stdout there: `> PATH`"));
+    }
     config
         .policies
         .check_path(&target.to_string_lossy())

@@ -29,12 +29,12 @@ pub const FILE_NAME: &str = "dsops.yaml";
 ///
 /// # Errors
 ///
-/// `dsops::config::not_found`.
+/// `dsops::config::not_found`, and `dsops::config::unreadable` for a file that a stranger may have put there.
 pub fn discover(start: &Path, home: Option<&Path>) -> Result<PathBuf, ConfigError> {
     for dir in start.ancestors() {
         let candidate = dir.join(FILE_NAME);
         if candidate.is_file() {
-            return Ok(candidate);
+            return check_trust(candidate);
         }
         if dir.join(".git").exists() || Some(dir) == home {
             break;
@@ -42,6 +42,33 @@ pub fn discover(start: &Path, home: Option<&Path>) -> Result<PathBuf, ConfigErro
     }
     Err(ConfigError::new(Code::NotFound, format!("no `{FILE_NAME}` in `{}` or its parents", start.display()))
         .help("make one with `dsops init`, or name another with `--config`"))
+}
+
+/// Refuses a file of somebody else in a directory where everybody can write, such as `/tmp`: a file names
+/// programs that run and servers that get credentials.
+#[cfg(unix)]
+fn check_trust(found: PathBuf) -> Result<PathBuf, ConfigError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let dir = found.parent().and_then(|dir| std::fs::metadata(dir).ok());
+    let (Ok(file), Some(dir)) = (std::fs::symlink_metadata(&found), dir) else { return Ok(found) };
+    if is_trusted(file.uid(), dir.mode(), nix::unistd::geteuid().as_raw()) {
+        return Ok(found);
+    }
+    let message =
+        format!("`{}` belongs to somebody else, and everybody can write to its directory", found.display());
+    Err(ConfigError::new(Code::Unreadable, message)
+        .help("read it, and name it with `--config` to use it all the same"))
+}
+
+#[cfg(not(unix))]
+fn check_trust(found: PathBuf) -> Result<PathBuf, ConfigError> {
+    Ok(found)
+}
+
+/// Says whether a file of this owner, in a directory of this mode, was put there by the caller or by root.
+#[cfg(unix)]
+fn is_trusted(owner: u32, dir_mode: u32, me: u32) -> bool {
+    owner == me || owner == 0 || dir_mode & 0o002 == 0
 }
 
 /// Reads and checks a file.
@@ -445,5 +472,20 @@ impl Config {
             };
             ConfigError::new(Code::UnknownEnvironment, format!("no environment is named `{name}`")).help(help)
         })
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_file_is_trusted_only_where_strangers_cannot_write() {
+        assert!(is_trusted(1000, 0o040_1777, 1000), "one's own");
+        assert!(is_trusted(0, 0o040_1777, 1000), "root's");
+        assert!(is_trusted(1001, 0o040_755, 1000), "a checkout of another user");
+        for me in [0, 1000] {
+            assert!(!is_trusted(1001, 0o040_1777, me), "in /tmp, as {me}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use dsops_providers::contract::{Key, Node, NodeKind, Span};
 
 use super::yaml;
-use crate::reference::{Reference, parse_name};
+use crate::reference::parse_name;
 
 /// What stands where a secret may have stood. It says nothing of the length.
 const MASK: &str = "***";
@@ -19,11 +19,37 @@ const PLAIN_SECTIONS: &[&str] = &["version", "transforms", "policies"];
 const PLAIN_KEYS: &[&str] = &["transform", "optional", "non_empty"];
 /// Keys of a variable that hold references.
 const REFERENCE_KEYS: &[&str] = &["from", "fallback"];
-/// Parts of the names of store options that hold secrets.
-const SECRET_NAMES: &[&str] =
-    &["token", "secret", "pass", "key", "credential", "client_id", "session", "jwt"];
-/// Options of stores that hold values.
-const VALUE_MAPS: &[&str] = &["values", "env", "config", "args"];
+/// The parts of a reference in its mapping forms.
+const REFERENCE_PARTS: &[&str] =
+    &["store", "provider", "key", "name", "path", "field", "version", "vault", "item", "service"];
+/// Options of stores that hold no secrets. All others may: one that no backend knows is perhaps a slip of the
+/// keys, `client_secert`.
+const PLAIN_OPTIONS: &[&str] = &[
+    "type",
+    "timeout",
+    "timeout_ms",
+    "host",
+    "address",
+    "url",
+    "region",
+    "project",
+    "project_id",
+    "environment",
+    "path",
+    "mount",
+    "namespace",
+    "folder",
+    "vault",
+    "prefix",
+    "method",
+    "identity",
+    "command",
+    "pass_env",
+    "max_output",
+    "expand",
+    "ca_cert",
+    "insecure_skip_verify",
+];
 
 /// A text without secrets, and where its parts stood.
 #[derive(Debug)]
@@ -116,8 +142,8 @@ fn from_tree(text: &str, root: &Node) -> Vec<Span> {
     }
     for (section, node) in root.entries() {
         match section.name.as_str() {
-            "envs" => environments(node, &mut cuts),
-            "secretStores" | "providers" => stores(node, &mut cuts),
+            "envs" => environments(text, root, node, &mut cuts),
+            "secretStores" | "providers" => stores(text, root, node, &mut cuts),
             name if PLAIN_SECTIONS.contains(&name) => {}
             // What nothing reads may be a section whose name is misspelt, or a file of another kind.
             _ => scalars(node, &mut cuts),
@@ -126,7 +152,7 @@ fn from_tree(text: &str, root: &Node) -> Vec<Span> {
     cuts
 }
 
-fn environments(node: &Node, cuts: &mut Vec<Span>) {
+fn environments(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {
     if !matches!(node.kind, NodeKind::Map(_)) {
         scalars(node, cuts);
     }
@@ -142,7 +168,9 @@ fn environments(node: &Node, cuts: &mut Vec<Span>) {
             for (key, node) in variable.entries() {
                 match key.name.as_str() {
                     name if PLAIN_KEYS.contains(&name) => {}
-                    name if REFERENCE_KEYS.contains(&name) => references(node, cuts),
+                    name if REFERENCE_KEYS.contains(&name) => references(text, root, node, cuts),
+                    // Where text is needed, what looks like a key is a part of it.
+                    "literal" | "default" if matches!(node.kind, NodeKind::Map(_)) => cuts.push(node.span),
                     _ => scalars(node, cuts),
                 }
             }
@@ -150,30 +178,40 @@ fn environments(node: &Node, cuts: &mut Vec<Span>) {
     }
 }
 
-fn stores(node: &Node, cuts: &mut Vec<Span>) {
+fn stores(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {
     if !matches!(node.kind, NodeKind::Map(_)) {
         scalars(node, cuts);
     }
     for (_, store) in node.entries() {
         match store.kind {
-            NodeKind::Map(_) => credentials(store, cuts),
+            NodeKind::Map(_) => options(text, root, store, cuts),
             _ => scalars(store, cuts),
         }
     }
 }
 
-fn credentials(node: &Node, cuts: &mut Vec<Span>) {
+fn options(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {
     for (key, node) in node.entries() {
-        let name = key.name.to_lowercase();
-        match node.text() {
-            _ if VALUE_MAPS.contains(&name.as_str()) => scalars(node, cuts),
-            // A password can stand in an address.
-            Some(text) if text.contains("://") && text.contains('@') => scalars(node, cuts),
-            Some(_) if SECRET_NAMES.iter().any(|part| name.contains(part)) => scalars(node, cuts),
-            Some(_) => {}
-            None if key.name != "from" => credentials(node, cuts),
-            None => {}
+        match (key.name.as_str(), &node.kind) {
+            ("auth", NodeKind::Map(_)) => options(text, root, node, cuts),
+            ("from", _) => references(text, root, node, cuts),
+            (_, NodeKind::Map(_)) if node.get("from").is_some() => options(text, root, node, cuts),
+            // What follows the program may be `--token=…`.
+            ("command", NodeKind::List(words)) => words.iter().skip(1).for_each(|word| scalars(word, cuts)),
+            (name, _) if PLAIN_OPTIONS.contains(&name) => plain_option(node, cuts),
+            _ => scalars(node, cuts),
         }
+    }
+}
+
+/// Takes an address in which a password or a token stands, and a private key in the place of its path.
+fn plain_option(node: &Node, cuts: &mut Vec<Span>) {
+    match &node.kind {
+        NodeKind::Scalar(scalar)
+            if !scalar.text.contains(['@', '?', '#'])
+                && !scalar.text.to_ascii_uppercase().contains("AGE-SECRET-KEY") => {}
+        NodeKind::List(items) => items.iter().for_each(|item| plain_option(item, cuts)),
+        _ => scalars(node, cuts),
     }
 }
 
@@ -198,19 +236,51 @@ fn lone_keys(text: &str, node: &Node, cuts: &mut Vec<Span>) {
     }
 }
 
-/// Takes what stands in the place of a reference and is none: perhaps the value itself.
-fn references(node: &Node, cuts: &mut Vec<Span>) {
+/// Takes what stands in the place of a reference and is none: perhaps the value itself. Of one to a store that
+/// the file does not have, only the name of the store is sure to be one.
+fn references(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {
     match &node.kind {
-        NodeKind::Scalar(scalar) if !is_reference(&scalar.text) => cuts.push(node.span),
-        NodeKind::List(items) => items.iter().for_each(|item| references(item, cuts)),
-        _ => {}
+        NodeKind::Scalar(scalar) => match store_in(&scalar.text) {
+            None => cuts.push(node.span),
+            Some(store) if is_known(root, store) => {}
+            Some(store) => {
+                let raw = text.get(node.span.start..node.span.start + node.span.len).unwrap_or_default();
+                let shown = raw.find(store).map_or(0, |at| at + store.len());
+                let kept = if shown == 0 { 0 } else { (shown + 1).min(node.span.len) };
+                cuts.push(node.span.part(kept, node.span.len));
+            }
+        },
+        NodeKind::List(items) => items.iter().for_each(|item| references(text, root, item, cuts)),
+        NodeKind::Map(entries) => entries.iter().for_each(|(key, node)| match key.name.as_str() {
+            "store" | "provider" if node.text().is_none_or(|text| parse_name(text).is_err()) => {
+                references(text, root, node, cuts);
+            }
+            name if REFERENCE_PARTS.contains(&name) => {}
+            _ => scalars(node, cuts),
+        }),
+        NodeKind::Null => {}
     }
 }
 
-fn is_reference(text: &str) -> bool {
-    let ours = ["store://", "op://", "svc://"].iter().any(|scheme| text.starts_with(scheme));
-    let named = text.split_once('/').is_some_and(|(store, _)| parse_name(store).is_ok());
-    ours || named || text.contains("${") || Reference::parse(text).is_ok()
+/// Returns the store that a reference names, empty where `${…}` will tell.
+fn store_in(text: &str) -> Option<&str> {
+    if let Some(rest) = text.strip_prefix("store://") {
+        return rest.split('/').next();
+    }
+    if text.starts_with("op://") || text.starts_with("svc://") || is_placeholder(text) {
+        return Some("");
+    }
+    let (store, _) = text.split_once(['/', ':'])?;
+    if is_placeholder(store) {
+        return Some("");
+    }
+    let is_reference = parse_name(store).is_ok() && !text.contains("://");
+    is_reference.then_some(store)
+}
+
+fn is_known(root: &Node, store: &str) -> bool {
+    let mut sections = ["secretStores", "providers"].into_iter().filter_map(|section| root.get(section));
+    store.is_empty() || sections.any(|section| section.get(store).is_some())
 }
 
 /// Takes every scalar that is not simply the name of a variable.
@@ -385,7 +455,19 @@ mod tests {
             "envs: {dev: {A: {hunter2}}}\n",
             "envs: {dev: {A: {from: hunter2}}}\n",
             "envs: {dev: {A: {from: \"postgres://u:hunter2@host/db\"}}}\n",
+            "envs: {dev: {A: {from: \"postgres://u:hunter2@${HOST}/db\"}}}\n",
+            "envs: {dev: {A: {from: {store: \"postgres://u:hunter2@host/db\"}}}}\n",
+            "envs: {dev: {A: {from: \"admin:hunter2\"}}}\n",
+            "envs: {dev: {A: {from: {literal: hunter2}}}}\n",
+            "envs: {dev: {A: {fallback: [{value: hunter2}], from: s/K}}}\n",
+            "envs: {dev: {A: {literal: {hunter2: x}}}}\n",
             "envs: {dev: {A: {from: s/K, metadata: {old: hunter2}}}}\n",
+            "secretStores: {s: {type: vault, auth: {client_secert: hunter2}}}\n",
+            "secretStores: {s: {type: vault, pwd: hunter2}}\n",
+            "secretStores: {s: {type: vault, address: \"https://v/?t=hunter2\"}}\n",
+            "secretStores: {s: {type: vault, token: {from: {literal: hunter2}}}}\n",
+            "secretStores: {s: {type: exec, command: [tool, \"--token=hunter2\"]}}\n",
+            "secretStores: {s: {type: local, identity: AGE-SECRET-KEY-1hunter2}}\n",
             "secretStores: {s: {type: vault, token: \"${TOKEN:-hunter2}\"}}\n",
             "secretStores: {s: {type: vault, address: \"https://u:hunter2@host\"}}\n",
             "secretStores: {s: {type: exec, args: [\"--token=hunter2\"]}}\n",
@@ -399,6 +481,18 @@ mod tests {
     }
 
     #[test]
+    fn of_a_reference_to_no_store_of_the_file_the_store_stays() {
+        for (from, shown) in [
+            ("valut/db/KEY", "valut/***"),
+            ("\"valut:KEY\"", "\"valut:***"),
+            ("{store: valut, key: K}", "{store: valut, key: K}"),
+        ] {
+            let text = format!("providers: {{vault: {{}}}}\nenvs: {{dev: {{A: {{from: {from}}}}}}}\n");
+            assert!(redact(&text).text.contains(&format!("from: {shown}")), "{}", redact(&text).text);
+        }
+    }
+
+    #[test]
     fn every_line_stays_a_line() {
         let text = "envs:\n  dev:\n    A:\n      literal: |\n        one\n\n        two\n    B: {form: 1}\n";
         let expected =
@@ -408,9 +502,9 @@ mod tests {
 
     #[test]
     fn comments_are_taken_out_and_their_marks_stay() {
-        let text =
-            "# was hunter2\nenvs:\n  dev:\n    A: {from: s/a#f} # or hunter2\n    #B: {literal: hunter2}\n";
-        let expected = "# ***\nenvs:\n  dev:\n    A: {from: s/a#f} # ***\n    #***\n";
+        let text = "# was hunter2\nproviders: {s: {}}\nenvs:\n  dev:\n    A: {from: s/a#f} # or hunter2\n    \
+                    #B: {literal: hunter2}\n";
+        let expected = "# ***\nproviders: {s: {}}\nenvs:\n  dev:\n    A: {from: s/a#f} # ***\n    #***\n";
         assert_eq!(&*redact(text).text, expected);
     }
 

@@ -264,7 +264,7 @@ fn seen(
     listings: &[Result<Listing, FetchError>],
     locator: &Locator,
 ) -> Option<Answer> {
-    let folder = planned.folders.iter().position(|folder| folder == locator.folder().trim_matches('/'))?;
+    let folder = planned.folders.iter().position(|folder| folder == locator.folder())?;
     let listing = listings.get(folder)?.as_ref().ok()?;
     listing.iter().find(|(name, _)| name == locator.name()).map(|(_, answer)| answer.clone())
 }

@@ -46,9 +46,11 @@ mod plan;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
-#[path = "../support/mod.rs"]
-mod support;
+mod security;
 #[cfg(test)]
 mod validate;
 #[cfg(test)]
 mod version;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;

@@ -44,7 +44,14 @@ impl Answer {
             return Err(answer.too_long());
         }
         answer.body.reserve_exact(announced.unwrap_or(FIRST));
-        while let Some(chunk) = response.chunk().await.map_err(|error| failure::of_body(&error, site))? {
+        loop {
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                // What refuses is the status, so a refusal stays one without its end.
+                Err(error) if !answer.is_success() && !error.is_timeout() => break,
+                Err(error) => return Err(failure::of_body(&error, site)),
+            };
             if answer.body.len() + chunk.len() > LIMIT {
                 return Err(answer.too_long());
             }

@@ -38,8 +38,12 @@ impl Site {
     /// clear: plain `http` is for this machine only.
     pub fn parse(address: &str, tls: Tls) -> Result<Self, FetchError> {
         let refuse = |why: &str, help: &str| {
-            Err(FetchError::new(FetchErrorKind::Unsupported, format!("the address `{address}` {why}"))
-                .help(help))
+            // What stands around these signs may be a password or a token.
+            let shown = match address.contains(['@', '?', '#']) {
+                true => "the address".to_owned(),
+                false => format!("the address `{address}`"),
+            };
+            Err(FetchError::new(FetchErrorKind::Unsupported, format!("{shown} {why}")).help(help))
         };
         let Ok(base) = Url::parse(address.trim_end_matches('/')) else {
             return refuse("is not a URL", "write it as `https://host` or `https://host:port`");

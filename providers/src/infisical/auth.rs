@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::config::Login;
 use super::error::Refusal;
 use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
-use crate::http::{Request, Site, send};
+use crate::http::{Answer, Request, Site, send};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -206,22 +206,22 @@ async fn universal_auth(
     client_id: &SecretValue,
     client_secret: &SecretValue,
 ) -> Result<(SecretValue, Option<Duration>), FetchError> {
-    let text = |option: &str, value: &SecretValue| {
+    let not_text = |option: &str| {
         FetchError::new(
             FetchErrorKind::Unauthenticated,
-            format!("unauthorized: `auth.{option}` is not text ({} bytes)", value.len()),
+            format!("unauthorized: `auth.{option}` is not text"),
         )
         .help(format!("copy `auth.{option}` again"))
     };
     let body = UniversalAuth {
-        client_id: client_id.expose_str().ok_or_else(|| text("client_id", client_id))?,
-        client_secret: client_secret.expose_str().ok_or_else(|| text("client_secret", client_secret))?,
+        client_id: client_id.expose_str().ok_or_else(|| not_text("client_id"))?,
+        client_secret: client_secret.expose_str().ok_or_else(|| not_text("client_secret"))?,
     };
-    let body = Zeroizing::new(serde_json::to_vec(&body).map_err(|_| text("client_secret", client_secret))?);
+    let body = Zeroizing::new(serde_json::to_vec(&body).map_err(|_| not_text("client_secret"))?);
     cx.meter().login();
     let answer = send(cx, site, Request::post("/api/v1/auth/universal-auth/login").json(body)).await?;
     if !answer.is_success() {
-        return Err(Refusal::read(&answer)?.explain_login("machine_identity"));
+        return Err(refused(&answer, "machine_identity"));
     }
     // Not temporary, whatever the body lacks: the login itself has been used up.
     let logged_in: LoggedIn = answer.json().map_err(|error| error.temporary(false))?;
@@ -233,6 +233,15 @@ async fn universal_auth(
     // Zero is an older server's way to say that the token does not expire.
     let lifetime = logged_in.expires_in.filter(|seconds| *seconds > 0).map(Duration::from_secs);
     Ok((token, lifetime))
+}
+
+/// Returns the error for an answer that is a refusal, also where its body cannot be read: the status alone
+/// says that asking again could lock the identity.
+fn refused(answer: &Answer, method: &str) -> FetchError {
+    match Refusal::read(answer) {
+        Ok(refusal) => refusal.explain_login(method),
+        Err(error) => error.temporary(false),
+    }
 }
 
 /// What a service token is for.
@@ -261,7 +270,7 @@ struct ServiceToken {
 async fn service_token_scope(cx: &Context, site: &Site, grant: &Grant) -> Result<Scope, FetchError> {
     let answer = send(cx, site, grant.sign(Request::get("/api/v2/service-token"))?).await?;
     if !answer.is_success() {
-        return Err(Refusal::read(&answer)?.explain_login("service_token"));
+        return Err(refused(&answer, "service_token"));
     }
     let token: ServiceToken = answer.json()?;
     Ok(Scope { project: token.project.or(token.workspace), rules: token.scopes })

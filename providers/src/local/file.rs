@@ -205,7 +205,8 @@ fn is_at(_: &File, _: &Path) -> io::Result<bool> {
 #[cfg(unix)]
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     use std::os::unix::fs::OpenOptionsExt as _;
-    options.mode(0o600)
+    // A link would be followed to a file that is never the one at the path.
+    options.mode(0o600).custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
 }
 
 #[cfg(not(unix))]

@@ -68,7 +68,7 @@ pub struct Found {
 /// something else, `ToolMissing` where a keyring is asked for and there is none.
 pub async fn find(cx: &Context, configured: Option<&str>) -> Result<Found, FetchError> {
     if let Some(value) = cx.env().get(VARIABLE).filter(|value| !value.is_empty()) {
-        if value.contains("AGE-SECRET-KEY-") {
+        if is_key(value) {
             let identities = parse(value, &Source::Variable)?;
             return Ok(Found { identities, source: Source::Variable });
         }
@@ -180,7 +180,20 @@ fn text(identity: &Identity) -> Zeroizing<String> {
     text
 }
 
+/// Says whether text holds a private key, in whatever case it was written.
+fn is_key(text: &str) -> bool {
+    text.to_ascii_uppercase().contains("AGE-SECRET-KEY-")
+}
+
 fn from_file(path: PathBuf) -> Result<Found, FetchError> {
+    // Not shown, and no file of that name made.
+    if is_key(&path.to_string_lossy()) {
+        return Err(FetchError::new(
+            FetchErrorKind::Unsupported,
+            "a private key where the path of an identity file is needed",
+        )
+        .help(format!("put the key into a file, or into `{VARIABLE}`")));
+    }
     let text = read_private(&path)?;
     let source = Source::File(path);
     Ok(Found { identities: parse(&text, &source)?, source })
