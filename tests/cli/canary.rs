@@ -1,249 +1,440 @@
-//! No value gets anywhere but where it was asked for: every command, and every failure, with a marked value.
+//! No value where none was asked for: every command and every failure with marked values, and a search for them.
+//!
+//! The commands are taken from the program's own help, so that a new one needs a case here or a place among
+//! those that hold no values.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::support::{Dsops, Output};
 
-/// Stands in every value of these runs.
-const CANARY: &str = "canary-7e3d91b5";
+/// Every value of this test is or contains it.
+const MARK: &str = "kEeP7tHiS0ut3OfSiGhT";
+/// A part of a value that is as bad as the whole.
+const PART: usize = 8;
 
-/// A file whose stores and literals all hold the mark, and environments that work and fail in many ways.
-fn file() -> String {
-    format!(
-        "version: 1
+/// Commands that read no value: their output is the same whatever the stores hold.
+const HOLD_NO_VALUES: &[&str] = &["help", "version", "schema", "completion", "man"];
+
+/// The file of the tests. Values stand in it, and in a comment that was one.
+const CONFIG: &str = "\
 secretStores:
-  lit: {{type: literal, values: {{a: {CANARY}-lit, json: '{{\"k\": \"{CANARY}-json\"}}', nul: {nul}}}}}
-  env: {{type: env}}
-  file: {{type: dotenv, path: app.env}}
-  torn: {{type: dotenv, path: torn.env}}
-  prog: {{type: exec, command: ./prog}}
-  loud: {{type: exec, command: ./loud, env: {{EXTRA: \"${{CANARY_EXTRA}}\"}}}}
-  net: {{type: infisical, project_id: 64f7e4d2-1234-5678-abcd-1234567890ab, environment: dev, host: 'http://127.0.0.1:9', timeout_ms: 300, auth: {{client_id: {CANARY}-id, client_secret: \"${{CANARY_SECRET}}\"}}}}
+  lit: {type: literal, values: {KEY: MARK, JSON: '{\"a\": \"MARK\"}', EMPTY: '', folder/KEY: MARK}}
+  env: {type: env, prefix: APP_}
+  file: {type: dotenv, path: values.env}
+  prog: {type: exec, command: ./program, env: {TOKEN: \"${TOKEN}\", OTHER: {from: lit/KEY}}}
+  garbage: {type: exec, command: ./garbage, env: {TOKEN: MARK}}
+  refusing: {type: exec, command: ./refusing, env: {TOKEN: \"${UNSET:-MARK}\"}}
+  net:
+    type: infisical
+    project_id: 64f7e4d2-1234-5678-abcd-1234567890ab
+    environment: dev
+    host: http://127.0.0.1:9
+    timeout_ms: 300
+    auth: {method: machine_identity, client_id: MARK, client_secret: \"${TOKEN}\"}
+transforms: {pick: [\"json_extract:.a\"]}
 envs:
-  good:
-    A: {{from: lit/a}}
-    B: {{literal: {CANARY}-literal}}
-    C: {{from: env/CANARY_ENV}}
-    D: {{from: file/KEY}}
-    E: {{from: prog/KEY}}
-    F: {{from: lit/missing, default: {CANARY}-default}}
-    G: {{from: lit/json, transform: 'json_extract:.k'}}
-  missing: {{A: {{from: lit/a}}, B: {{from: lit/nothing}}}}
-  transform: {{A: {{from: lit/json, transform: 'json_extract:.nope'}}, B: {{from: lit/a, transform: json_extract:.k}}, C: {{from: lit/a, transform: base64_decode}}}}
-  template: {{A: {{from: lit/json, transform: [{{type: template, template: '{{{{ value.a.b }}}}'}}]}}}}
-  torn: {{A: {{from: torn/KEY}}}}
-  loud: {{A: {{from: loud/KEY}}}}
-  net: {{A: {{from: net/KEY}}, B: {{literal: {CANARY}-literal}}}}
-  unfilled: {{A: {{from: \"${{CANARY_ENV}}/x\"}}, B: {{from: \"${{CANARY_ENV}}\"}}}}
-  nul: {{A: {{from: lit/nul, transform: base64_decode}}}}
-",
-        nul = BASE64_STANDARD.encode(format!("{CANARY}\0nul")),
-    )
-}
+  dev:
+    import: {store: lit/folder, prefix: P_}
+    A: {literal: MARK} # was MARK
+    # OLD: {literal: MARK}
+    B: {from: lit/KEY}
+    C: {from: env/KEY}
+    D: {from: file/KEY}
+    E: {from: prog/KEY}
+    F: {from: lit/NONE, default: MARK}
+    G: {from: lit/NONE, optional: true}
+    H: {from: lit/JSON, transform: pick}
+    I: {from: lit/KEY, transform: base64_encode}
+  json: {A: {from: lit/KEY, transform: \"json_extract:.a\"}, B: {literal: MARK}}
+  yaml: {A: {literal: \"a: [MARK\", transform: \"yaml_extract:.a\"}}
+  pointer: {A: {from: lit/JSON, transform: \"json_extract:.a.b.c\"}}
+  base64: {A: {literal: \"MARK!\", transform: base64_decode}}
+  regex: {A: {literal: MARK, transform: [base64_encode, \"json_extract:.a\"]}}
+  absent: {A: {from: lit/MISSING}, B: {from: env/MISSING}, C: {from: file/MISSING}, D: {literal: MARK}}
+  empty: {A: {from: lit/EMPTY, non_empty: true}, B: {literal: MARK}}
+  garbled: {A: {from: garbage/KEY}, B: {literal: MARK}}
+  refused: {A: {from: refusing/KEY}, B: {literal: MARK}}
+  unreachable: {A: {from: net/KEY}, B: {literal: MARK}}
+  nul: {A: {literal: \"AE1BUks=\", transform: base64_decode}, B: {literal: MARK}}
+";
 
-fn prepared() -> Dsops {
+/// Files with a mistake each, whose lines and neighbours hold values.
+const BROKEN: &[&str] = &[
+    "envs:\n  dev:\n    A: {literal: \"MARK}\n    B: {literal: x}\n",
+    "envs:\n  dev:\n    A: {literal: MARK}\n\tB: {literal: x}\n",
+    "envs:\n  dev:\n    A:\n      literal: |\n        MARK: x\n        user MARK pass: MARK\n    B: {\n",
+    "envs:\n  dev:\n    A: {literal: MARK: x}\n    B: [MARK\n",
+    "envs:\n  dev: {A: {literal: @MARK}}\n",
+    "envs:\n  dev: {A: {literal: *MARK}}\n",
+    "envs:\n  dev: {A: {literal: &MARK}}\n",
+    "envs:\n  dev: {A: {literal: !MARK x}}\n",
+    "envs:\n  dev: {A: {literal: \"\\MARK\"}}\n",
+    "envs:\n  dev: {A: {literal:MARK}}\n",
+    "envs:\n  dev: {A: {MARK}}\n",
+    "envs:\n  dev: {A: MARK}\n",
+    "envs:\n  dev: {A: [MARK]}\n",
+    "envs:\n  dev: [\"A=MARK\"]\n",
+    "envs:\n  dev: {A: {literal: [MARK]}}\n",
+    "envs:\n  dev: {A: {litteral: MARK, form: MARK}}\n",
+    "envs:\n  dev: {A: {literal: MARK, from: lit/KEY}}\n",
+    "envs:\n  dev: {A: {literal: MARK, default: MARK}}\n",
+    "envs:\n  dev: {A: {from: MARK}}\n",
+    "envs:\n  dev: {A: {from: \"postgres://user:MARK@host/db\"}}\n",
+    "envs:\n  dev: {A: {from: [MARK]}}\n",
+    "envs:\n  dev: {A: {from: gone/KEY, default: MARK, metadata: {old: MARK}}}\n",
+    "envs:\n  dev: {A: {literal: MARK}, A: {literal: MARK}}\n",
+    "envs:\n  dev: {A: {literal: MARK, transform: nope}}\n",
+    "env:\n  dev: {A: {literal: MARK}}\n",
+    "secretStore:\n  s: {type: env, token: MARK}\n",
+    "secretStores:\n  s: {type: literal, value: {KEY: MARK}}\n",
+    "secretStores:\n  s: {type: literal, values: [MARK]}\n",
+    "secretStores:\n  s: {type: literal, values: {K: {nested: MARK}}}\n",
+    "secretStores:\n  s: {type: nosuch, token: MARK, password: MARK}\n",
+    "secretStores:\n  s: MARK\n",
+    "secretStores:\n  s: {type: exec, command: ./x, env: {TOKEN: MARK}, timeout: never}\n",
+    "secretStores:\n  s: {type: exec, command: ./x, env: {TOKEN: \"${X:-MARK\"}}\n",
+    "secretStores:\n  s: {type: exec, command: ./x, args: [\"--token=MARK\"], nope: 1}\n",
+    "secretStores:\n  s: {type: infisical, auth: {method: service_token, token: MARK}, nope: 1}\n",
+    "secretStores:\n  s: {type: infisical, host: \"https://u:MARK@host\", auth: {method: service_token, token: MARK}}\n",
+    "notifications: {slack: {webhook: MARK}}\nversion: 7\n",
+    "# MARK\nversion: 7 # MARK\n",
+    "templates: &x {a: MARK}\nenvs: {dev: {A: {literal: *x}}}\n",
+    "envs: {dev: {? [MARK] : x}}\n",
+    "TOKEN=MARK\n",
+    "TOKEN: MARK\nPASSWORD: MARK\n",
+    "- MARK\n",
+    "{\"client_secret\": \"MARK\"}\n",
+    "-----BEGIN PRIVATE KEY-----\nMARK\n-----END PRIVATE KEY-----\n",
+    "envs: {dev: {}}\n---\nMARK\n",
+    "policies: {secret_complexity: {min: 3}}\nenvs: {dev: {A: {literal: MARK}}}\n",
+];
+
+/// Prepares a run in a place where every kind of store holds marked values.
+fn world(config: &str) -> Dsops {
+    let answer = "#!/bin/sh\ncat >/dev/null\ncat /proc/*/cmdline 2>/dev/null | tr '\\0' ' ' > seen-by-program\n\
+                  printf '{\"protocolVersion\":1,\"values\":{\"KEY\":\"%s\"}}' \"$TOKEN\"\n";
+    let garbage = "#!/bin/sh\necho \"$TOKEN\" >&2\necho \"$TOKEN is no JSON\"\n";
+    let refusing = "#!/bin/sh\ncat >/dev/null\necho \"token $TOKEN was refused\" >&2\nexit 1\n";
     Dsops::new()
-        .config(file())
-        .file("app.env", format!("KEY={CANARY}-file\n"))
-        .file("torn.env", format!("KEY='{CANARY}-torn\n"))
-        .program("prog", format!("#!/bin/sh\ncat >/dev/null\necho '{{\"protocolVersion\":1,\"values\":{{\"KEY\":\"{CANARY}-prog\"}}}}'\n"))
-        .program("loud", format!("#!/bin/sh\necho {CANARY}-out\necho {CANARY}-err >&2\nexit 3\n"))
-        .env("CANARY_ENV", format!("{CANARY}-env"))
-        .env("CANARY_EXTRA", format!("{CANARY}-extra"))
-        .env("CANARY_SECRET", format!("{CANARY}-secret"))
+        .config(config.replace("MARK", MARK))
+        .file("values.env", format!("KEY={MARK}\n# OTHER={MARK}\n"))
+        .file("broken.env", format!("KEY='{MARK}\n{MARK}\n"))
+        .file("secret.txt", MARK)
+        .file("template.j2", "a={{ A }}\n")
+        .file("broken.j2", "{{ A.b.c }} {{ A | nope }}\n")
+        .program("program", answer)
+        .program("garbage", garbage)
+        .program("refusing", refusing)
+        .env("APP_KEY", MARK)
+        .env("TOKEN", MARK)
+        .env("INHERITED", MARK)
+        // Whatever may come to listen to one of these must not tell values either.
+        .env("RUST_LOG", "trace")
+        .env("DSOPS_LOG", "trace")
+        .env("RUST_BACKTRACE", "full")
 }
 
-/// The forms in which a value may hide.
-fn forms() -> Vec<String> {
-    let forms = (0..3).map(|shift| {
-        let padded = format!("{}{CANARY}", "x".repeat(shift));
-        // The middle of an encoding does not depend on what stands around it.
-        BASE64_STANDARD.encode(padded).get(4..12).map(str::to_owned)
-    });
-    [Some(CANARY.to_owned())].into_iter().chain(forms).flatten().collect()
+/// What is searched for: parts of the value, of its base64 at each of the three alignments, and of its hex.
+static NEEDLES: LazyLock<BTreeSet<Vec<u8>>> = LazyLock::new(|| {
+    let mut texts = vec![MARK.to_owned(), MARK.bytes().map(|byte| format!("{byte:02x}")).collect()];
+    for shift in 0..3 {
+        let encoded = BASE64_STANDARD.encode([&vec![b' '; shift], MARK.as_bytes()].concat());
+        // The first four signs hold the bytes in front, the last four whatever comes behind.
+        texts.push(encoded[4..encoded.len() - 4].to_owned());
+    }
+    let parts = |text: &String| text.as_bytes().windows(PART).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    texts.iter().flat_map(parts).collect()
+});
+
+fn shows_a_value(bytes: &[u8]) -> bool {
+    // Most windows differ in their first bytes already, which is cheap to see.
+    let starts: HashSet<&[u8]> = NEEDLES.iter().map(|needle| &needle[..2]).collect();
+    bytes.windows(PART).any(|window| starts.contains(&window[..2]) && NEEDLES.contains(window))
 }
 
-/// Checks stderr, and the files that the run left beside those that it was given.
+fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            let content = fs::read(&path).unwrap_or_default();
+            found.insert(path, content);
+        }
+    }
+    found
+}
+
+/// Which of what a run leaves behind may hold values, since it was asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Nothing,
+    Stdout,
+    File(&'static str),
+}
+
+/// Runs, and searches stdout, stderr and every file that the run wrote.
 #[track_caller]
-fn quiet(output: Output) -> Output {
-    let given: BTreeSet<&str> =
-        ["dsops.yaml", "app.env", "torn.env", "prog", "loud", "asked", "broken.yaml"].into();
-    search(&output.root().join("home"), &given);
-    search(&output.root().join("work"), &given);
-    forms().iter().fold(output, |output, form| output.stderr_lacks(form))
-}
-
-/// Checks everything that was not asked for: stdout too.
-#[track_caller]
-fn silent(output: Output) -> Output {
-    let output = quiet(output);
-    let stdout = String::from_utf8_lossy(output.stdout_bytes()).into_owned();
-    for form in forms() {
-        assert!(!stdout.contains(&form), "{form:?} is on stdout\n{output}");
+fn search(run: Dsops, asked: Asked) -> Output {
+    let before = files(&run.path(".."));
+    let output = run.run();
+    assert!(!shows_a_value(output.stderr_bytes()), "a value on stderr\n{output}");
+    if asked != Asked::Stdout {
+        assert!(!shows_a_value(output.stdout_bytes()), "a value on stdout\n{output}");
+    }
+    for (path, content) in files(&output.root().join("work/..")) {
+        let known = before.get(&path) == Some(&content);
+        let wanted = matches!(asked, Asked::File(name) if path.ends_with(name));
+        assert!(known || wanted || !shows_a_value(&content), "a value in {}\n{output}", path.display());
     }
     output
 }
 
-#[track_caller]
-fn search(dir: &Path, given: &BTreeSet<&str>) {
-    for entry in fs::read_dir(dir).expect("a directory").flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            search(&path, given);
-        } else if !given.contains(entry.file_name().to_string_lossy().as_ref()) {
-            let content = String::from_utf8_lossy(&fs::read(&path).expect("a file")).into_owned();
-            assert!(!forms().iter().any(|form| content.contains(form)), "{} holds a value", path.display());
-        }
+/// One way of running a command that must come to this exit code.
+struct Case {
+    args: &'static [&'static str],
+    exit: i32,
+    asked: Asked,
+}
+
+const fn case(args: &'static [&'static str], exit: i32) -> Case {
+    Case { args, exit, asked: Asked::Nothing }
+}
+
+const fn shows(args: &'static [&'static str]) -> Case {
+    Case { args, exit: 0, asked: Asked::Stdout }
+}
+
+/// The commands with the file as it is.
+const CASES: &[Case] = &[
+    case(&["exec", "--env", "dev", "--print"], 0),
+    case(&["exec", "--env", "dev", "--stats", "--", "true"], 0),
+    case(&["exec", "--env", "dev", "--timeout", "1m", "--", "true"], 0),
+    case(&["exec", "--env", "dev", "--clean", "--", "no-such-command"], 127),
+    case(&["exec", "--env", "dev", "--", "./secret.txt"], 126),
+    case(&["exec", "--env", "dev", "--working-dir", "nowhere", "--", "true"], 125),
+    case(&["plan", "--env", "dev"], 0),
+    case(&["plan", "--env", "dev", "--json"], 0),
+    shows(&["get", "--env", "dev", "A"]),
+    shows(&["get", "--env", "dev", "E", "--json"]),
+    shows(&["get", "lit/KEY"]),
+    case(&["get", "lit/NONE"], 5),
+    case(&["get", "--env", "dev", "G"], 5),
+    case(&["get", "--env", "dev", "NONE"], 5),
+    case(&["get", "garbage/KEY"], 6),
+    shows(&["render", "--env", "dev"]),
+    Case { args: &["render", "--env", "dev", "--out", "out.env"], exit: 0, asked: Asked::File("out.env") },
+    Case { args: &["render", "--env", "dev", "--out", "out.json"], exit: 0, asked: Asked::File("out.json") },
+    case(&["render", "--env", "dev", "--out", "nowhere/out.env"], 6),
+    case(&["render", "--env", "dev", "--template", "broken.j2"], 7),
+    case(&["doctor"], 1),
+    case(&["doctor", "--verbose", "--json"], 1),
+    case(&["doctor", "--env", "dev"], 0),
+    case(&["doctor", "--env", "dev", "--verbose"], 0),
+    case(&["doctor", "--env", "dev", "--json"], 0),
+    case(&["validate"], 0),
+    case(&["validate", "--strict"], 1),
+    case(&["stores"], 0),
+    case(&["stores", "--json"], 0),
+    case(&["stores", "--types"], 0),
+    case(&["init", "--yes", "--type", "infisical"], 1),
+    case(&["version", "--json"], 0),
+    case(&["schema"], 0),
+    case(&["completion", "bash"], 0),
+    case(&["man", "exec"], 0),
+    case(&["help", "get"], 0),
+];
+
+/// The commands of the encrypted file, one after another, with the value from stdin and from a file.
+const LOCAL: &str = "set -e
+\"$0\" local init --file v.age --identity id
+\"$0\" local set --file v.age --identity id KEY < secret.txt
+\"$0\" local set --file v.age --identity id --comment remark KEY --from-file secret.txt
+\"$0\" local get --file v.age --identity id KEY > /dev/null
+\"$0\" local get --file v.age --identity id KEY@v9 || true
+\"$0\" local list --file v.age --identity id
+\"$0\" local history --file v.age --identity id KEY
+\"$0\" local recipients --file v.age --identity id
+\"$0\" local rekey --file v.age --identity id
+\"$0\" local delete --file v.age --identity id KEY
+";
+
+/// Returns the commands that the help lists, without aliases.
+fn commands(path: &[&str]) -> Vec<String> {
+    let output = Dsops::new().args(["help"]).args(path).run().code(0);
+    let text = String::from_utf8(output.stdout_bytes().to_vec()).unwrap();
+    let list =
+        text.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap_or_default();
+    let names = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    names.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command_has_a_case() {
+    let listed = commands(&[]);
+    assert!(listed.len() > 10, "the help was not understood: {listed:?}");
+    for command in &listed {
+        let run = CASES.iter().any(|case| case.args.first() == Some(&command.as_str()));
+        let scripted = LOCAL.contains(&format!("\"$0\" {command} "));
+        let none = HOLD_NO_VALUES.contains(&command.as_str());
+        assert!(run || scripted || none, "`dsops {command}` has no case in {}", file!());
+    }
+    for command in commands(&["local"]).iter().filter(|command| *command != "help") {
+        let scripted = LOCAL.contains(&format!("\"$0\" local {command} "));
+        assert!(scripted, "`dsops local {command}` has no case in {}", file!());
     }
 }
 
-const ENVIRONMENTS: &[&str] =
-    &["good", "missing", "transform", "template", "torn", "loud", "net", "unfilled", "nul"];
-
-/// What each command is run with, beside the environments.
-fn runs(command: &str) -> Vec<Vec<String>> {
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let each = |before: &str, after: &str| {
-        ENVIRONMENTS.iter().map(|name| words(&format!("{before} --env {name} {after}"))).collect::<Vec<_>>()
-    };
-    match command {
-        "exec" => {
-            [each("exec", "--print"), each("exec", "-- true"), each("exec --timeout 5 --stats", "-- true")]
-                .concat()
-        }
-        "plan" => [each("plan", ""), each("plan", "--json")].concat(),
-        "doctor" => [each("doctor", "--verbose"), each("doctor", "--json"), vec![words("doctor")]].concat(),
-        "validate" | "stores" | "schema" | "version" | "man" | "help" => vec![words(command)],
-        "completion" => vec![words("completion bash")],
-        "init" => vec![words("init --yes"), words("init --yes --config other.yaml")],
-        // What they print was asked for; their failures are below.
-        "get" | "render" => Vec::new(),
-        // It has tests of its own with values of its own.
-        "local" => vec![
-            words("local list"),
-            words("local get NOPE"),
-            words(&format!("local set KEY {CANARY}-argument")),
-        ],
-        other => panic!("`{other}` is a new command: say here what it is run with"),
+#[test]
+fn the_search_finds_what_it_looks_for() {
+    assert!(shows_a_value(format!("x{}y", &MARK[3..3 + PART]).as_bytes()));
+    for shift in 0..3 {
+        let encoded = BASE64_STANDARD.encode(format!("{}{MARK} and more", "x".repeat(shift)));
+        assert!(shows_a_value(encoded.as_bytes()), "{encoded}");
     }
+    assert!(!shows_a_value(b"nothing of interest stands here"));
+    let output = world(CONFIG).args(["get", "lit/KEY"]).run().code(0);
+    assert!(shows_a_value(output.stdout_bytes()));
 }
 
 #[test]
 fn no_command_shows_a_value_that_was_not_asked_for() {
-    let help = Dsops::new().args(["--help"]).run().code(0);
-    let help = String::from_utf8_lossy(help.stdout_bytes()).into_owned();
-    let listed = help
-        .split("Commands:")
-        .nth(1)
-        .and_then(|rest| rest.split("\n\n").next())
-        .expect("a list of commands");
-    let commands: Vec<&str> = listed
-        .lines()
-        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
-    assert!(commands.len() > 10, "{commands:?}");
-    for command in commands {
-        for args in runs(command) {
+    for Case { args, exit, asked } in CASES {
+        let _ = search(world(CONFIG).args(*args), *asked).code(*exit);
+        if *exit != 0 {
+            let json = world(CONFIG).args(["--error-format", "json"]).args(*args);
+            let _ = search(json, *asked).code(*exit);
+        }
+    }
+}
+
+#[test]
+fn no_failure_shows_a_value() {
+    for (environment, exit) in [
+        ("json", 7),
+        ("yaml", 7),
+        ("pointer", 7),
+        ("base64", 7),
+        ("regex", 7),
+        ("absent", 5),
+        ("empty", 8),
+        ("garbled", 6),
+        ("refused", 6),
+        ("unreachable", 6),
+        ("none", 3),
+    ] {
+        for format in ["human", "json"] {
+            let run = |args: &[&str]| {
+                let run = world(CONFIG).args(["--error-format", format]).args(args);
+                search(run.args(["--env", environment]), Asked::Nothing)
+            };
+            let _ = run(&["render"]).code(exit);
+            let _ = run(&["get", "A"]).code(exit);
+            let _ = run(&["exec", "--print"]).code(125);
+            let _ = run(&["doctor"]).code(if exit == 3 { 3 } else { 1 });
+        }
+    }
+    let _ = search(world(CONFIG).args(["exec", "--env", "nul", "--print"]), Asked::Nothing).code(125);
+    let _ = search(world(CONFIG).without_env("TOKEN").args(["get", "prog/KEY"]), Asked::Nothing).code(3);
+}
+
+#[test]
+fn no_mistake_in_a_file_shows_a_value_of_the_file() {
+    for config in BROKEN {
+        for args in [&["validate"][..], &["exec", "--env", "dev", "--", "true"], &["doctor", "--json"]] {
             for format in ["human", "json"] {
-                let _ = silent(prepared().args(["--error-format", format]).args(&args).run());
+                let run = world(config).args(["--error-format", format]).args(args);
+                let output = search(run, Asked::Nothing);
+                let _ = output.code(if args[0] == "exec" { 125 } else { 3 }).stderr_has("dsops::");
             }
         }
     }
 }
 
 #[test]
-fn values_that_are_asked_for_are_on_stdout_only() {
-    let _ =
-        quiet(prepared().args(["get", "--env", "good", "A"]).run().code(0).stdout(format!("{CANARY}-lit")));
-    let _ = quiet(prepared().args(["get", "lit/a", "--json"]).run().code(0).stdout_has(CANARY));
-    for format in ["dotenv", "shell", "json", "yaml"] {
-        let _ = quiet(
-            prepared().args(["render", "--env", "good", "--format", format]).run().code(0).stdout_has(CANARY),
+fn no_mistake_in_a_file_of_values_shows_one() {
+    let config =
+        "secretStores: {file: {type: dotenv, path: broken.env}}\nenvs: {dev: {A: {from: file/KEY}}}\n";
+    for args in [&["get", "--env", "dev", "A"][..], &["doctor"], &["exec", "--env", "dev", "--", "true"]] {
+        let output = search(world(config).args(args), Asked::Nothing);
+        assert!(
+            String::from_utf8_lossy(output.stderr_bytes()).contains("dsops::") || args[0] == "doctor",
+            "{output}"
         );
     }
-    let output = silent(
-        prepared().args(["render", "--env", "good", "--out", "asked", "--format", "json"]).run().code(0),
-    );
-    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(output.path("asked")).expect("the file"));
-    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]
-fn failing_reads_and_writes_show_nothing() {
-    for name in ENVIRONMENTS.iter().filter(|name| **name != "good") {
-        for variable in ["A", "B", "C"] {
-            let output = prepared().args(["get", "--env", name, variable]).run();
-            let output = quiet(output);
-            let stdout = String::from_utf8_lossy(output.stdout_bytes()).into_owned();
-            let asked = ["missing A", "net B", "nul A", "transform C"]
-                .contains(&format!("{name} {variable}").as_str());
-            assert!(asked || stdout.is_empty(), "{name} {variable}: {stdout}");
-        }
-        let _ = silent(prepared().args(["render", "--env", name, "--out", "no/such/dir/file"]).run());
-        let _ =
-            silent(prepared().args(["render", "--env", name, "--format", "shell", "--out", "other"]).run());
+fn a_file_that_is_no_configuration_is_not_shown() {
+    for name in ["values.env", "secret.txt", "broken.env"] {
+        let run = world(CONFIG).args(["validate", "--config", name]);
+        let _ = search(run, Asked::Nothing).code(3).stdout_empty();
     }
 }
 
 #[test]
-fn a_mistake_beside_a_value_shows_the_line_without_it() {
-    let broken = [
-        format!("envs: {{dev: {{A: {{literal: {CANARY}, frm: x}}}}}}"),
-        format!(
-            "envs:\n  dev:\n    A: {{literal: {CANARY}}}\n    B: {{form: x}}\n    C: {{literal: {CANARY}}}\n"
-        ),
-        format!("envs:\n  dev:\n    A: {CANARY}\n"),
-        format!("envs:\n  dev:\n    A: {{literal: \"{CANARY}}}\n"),
-        format!("envs:\n  dev:\n    A:\n      literal: |\n        {CANARY}\n       {CANARY}\n"),
-        format!("envs:\n  dev:\n\tA: {{literal: {CANARY}}}\n"),
-        format!("envs: {{dev: {{A: {{literal: {CANARY}}}, A: {{literal: {CANARY}}}}}}}"),
-        format!("envs: {{dev: {{A: {{literal: [{CANARY}]}}}}}}"),
-        format!("secretStores: {{s: {{type: infisical, projct_id: x, auth: {{client_secret: {CANARY}}}}}}}"),
-        format!("secretStores: {{s: {{type: literal, values: {{a: {CANARY}}}, nope: 1}}}}"),
-        format!("secretStores: {{s: {{type: literal, values: {{a: [{CANARY}]}}}}}}"),
-        format!("secretStores: {{s: {{type: nope, token: {CANARY}}}}}"),
-        format!("secretStores: {{s: {{type: local, passphrase: {CANARY}, pth: x}}}}"),
-        format!("x: &x {CANARY}\nenvs: {{dev: {{A: {{literal: *x}}, B: 1}}}}"),
-        format!("# {CANARY}\nenvs: {{dev: {{A: 1}}}} # {CANARY}\n"),
-        format!("envs: {{dev: {{A: {{from: s/x, default: {CANARY}}}}}}}"),
-        format!("- {CANARY}\n"),
-        CANARY.to_owned(),
-        format!("{CANARY}: 1\n? [{CANARY}]\n: x\n"),
-    ];
-    for text in broken {
-        // The last but one has the mark as a key, which is a name and may be told.
-        let is_key = text.contains(&format!("{CANARY}: 1"));
-        for format in ["human", "json"] {
-            let run = || Dsops::new().config(&text).args(["--error-format", format]);
-            for args in [vec!["validate"], vec!["exec", "--env", "dev", "--", "true"], vec!["doctor"]] {
-                let output = run().args(&args).run();
-                if !is_key {
-                    let _ = silent(output);
-                }
-            }
+fn the_encrypted_file_shows_no_value() {
+    let run = world(CONFIG).instead("/bin/sh").args(["-c", LOCAL, env!("CARGO_BIN_EXE_dsops")]);
+    let _ = search(run, Asked::Nothing).code(0);
+}
+
+#[test]
+fn a_value_among_the_arguments_is_refused_and_not_repeated() {
+    let run = world(CONFIG).args(["local", "set", "--file", "v.age", "KEY", MARK]);
+    let _ = search(run, Asked::Nothing).code(2);
+}
+
+#[test]
+fn the_program_of_one_store_gets_nothing_of_another() {
+    let program = "#!/bin/sh\ncat >/dev/null\nenv > seen-by-program\n\
+                   printf '{\"protocolVersion\":1,\"values\":{\"KEY\":\"v\"}}'\n";
+    let config = CONFIG.replace("env: {TOKEN: \"${TOKEN}\", OTHER: {from: lit/KEY}}", "env: {}");
+    let run = world(&config).program("program", program).args(["exec", "--env", "dev", "--", "true"]);
+    let output = search(run, Asked::Nothing).code(0);
+    assert!(!output.read("seen-by-program").is_empty());
+}
+
+#[test]
+fn completion_shows_names_only() {
+    let run = world(CONFIG).args(["--", "dsops", "get", "--env", "dev", ""]).env("DSOPS_COMPLETE", "bash");
+    let output = search(run.env("_CLAP_COMPLETE_INDEX", "4"), Asked::Nothing).code(0);
+    let _ = output.stdout_has("A").stdout_has("H").stderr_empty();
+}
+
+#[test]
+fn no_process_has_a_value_among_its_arguments() {
+    for options in [&[][..], &["--timeout", "1m"]] {
+        let run = world(CONFIG).args(["exec", "--env", "dev"]).args(options);
+        let running = run.args(["--", "sh", "-c", "echo started; exec sleep 60"]).start();
+        running.until_stdout("started");
+        let mut seen = 0;
+        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Ok(arguments) = fs::read(process.path().join("cmdline")) else { continue };
+            seen += 1;
+            assert!(!shows_a_value(&arguments), "{}", String::from_utf8_lossy(&arguments));
         }
+        assert!(seen > 1, "/proc shows no processes");
     }
 }
 
 #[test]
-fn no_process_but_the_child_has_a_value() {
-    // The child tells what its own arguments are, and what those of its parents are.
-    let script = "tr '\\0' ' ' < /proc/$$/cmdline; for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline; done 2>/dev/null";
-    let output = prepared().args(["exec", "--env", "good", "--", "sh", "-c", script]).run().code(0);
-    let _ = silent(output);
-    // The outside program of one store gets nothing of another's.
-    let output = prepared()
-        .program("prog", "#!/bin/sh\ncat >/dev/null\nenv > seen\necho '{\"protocolVersion\":1,\"values\":{\"KEY\":\"v\"}}'\n")
-        .args(["exec", "--env", "good", "--", "true"])
-        .run()
-        .code(0);
-    let seen = fs::read_to_string(output.path("seen")).expect("the program's environment");
-    assert!(!seen.contains(CANARY), "{seen}");
-    let _ = silent(output);
+fn only_the_child_has_the_values_in_its_environment() {
+    // A value that dsops itself was not started with.
+    let config = "envs: {dev: {A: {literal: MARK}}}\n".replace("MARK", MARK);
+    let run = Dsops::new().config(config).args(["exec", "--env", "dev", "--timeout", "1m"]);
+    let running = run.args(["--", "sh", "-c", "echo started; exec sleep 60"]).start();
+    running.until_stdout("started");
+    let environ = |pid: i32| fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let children =
+        fs::read_to_string(format!("/proc/{0}/task/{0}/children", running.pid())).unwrap_or_default();
+    let children: Vec<i32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+    assert!(children.iter().any(|pid| shows_a_value(&environ(*pid))), "no child of dsops has the value");
+    assert!(!shows_a_value(&environ(running.pid().as_raw())), "dsops has the value itself");
 }

@@ -267,3 +267,14 @@ fn the_lists_are_lists() {
     let version = Dsops::new().args(["version", "--json"]).run().code(0).json();
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
 }
+
+#[test]
+fn what_a_reference_is_filled_in_with_is_not_told() {
+    // Somebody who wants the variable's own value writes this, and the value may be a secret.
+    let config = "secretStores: {l: {type: literal, values: {}}}\nenvs: {dev: {A: {from: '${SECRET}'}}}";
+    for value in ["hunter2-first/hunter2-second", "hunter2://x", "hunter2"] {
+        let output =
+            Dsops::new().config(config).env("SECRET", value).args(["get", "--env", "dev", "A"]).run().code(3);
+        let _ = output.stdout_empty().stderr_lacks("hunter2").stderr_has("dsops.yaml:2:");
+    }
+}

@@ -48,9 +48,9 @@ mod requests;
 #[cfg(test)]
 mod security;
 #[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(test)]
 mod validate;
 #[cfg(test)]
 mod version;
-#[cfg(test)]
-#[path = "../support/mod.rs"]
-mod support;
