@@ -201,7 +201,7 @@ fn a_credential_from_another_store_is_fetched_and_its_absence_is_the_finding() {
     let report = discreet(output, &server).json();
     assert_eq!(finding(&report, "chained", "environment")["status"], "ok");
     let open = finding(&report, "astray", "open");
-    assert_eq!(open["code"], "dsops::fetch::not_found");
+    assert_eq!(open["code"], "dsops::auth::refused");
     assert!(open["message"].as_str().is_some_and(|m| m.contains("its credential is in `keys`")), "{open}");
 }
 
