@@ -287,11 +287,9 @@ struct Wrapped {
 
 impl Wrapped {
     fn project(self) -> Result<Project, FetchError> {
-        self.workspace
-            .or(self.project)
-            .ok_or_else(|| {
-                FetchError::new(FetchErrorKind::Malformed, "the answer holds no project")
-                    .help("check `host`, and what stands before the server")
-            })
+        self.workspace.or(self.project).ok_or_else(|| {
+            FetchError::new(FetchErrorKind::Malformed, "the answer holds no project")
+                .help("check `host`, and what stands before the server")
+        })
     }
 }

@@ -207,11 +207,8 @@ async fn universal_auth(
     client_secret: &SecretValue,
 ) -> Result<(SecretValue, Option<Duration>), FetchError> {
     let not_text = |option: &str| {
-        FetchError::new(
-            FetchErrorKind::Unauthenticated,
-            format!("unauthorized: `auth.{option}` is not text"),
-        )
-        .help(format!("copy `auth.{option}` again"))
+        FetchError::new(FetchErrorKind::Unauthenticated, format!("unauthorized: `auth.{option}` is not text"))
+            .help(format!("copy `auth.{option}` again"))
     };
     let body = UniversalAuth {
         client_id: client_id.expose_str().ok_or_else(|| not_text("client_id"))?,

@@ -180,7 +180,8 @@ fn a_writer_waits_for_the_one_before_it_even_if_the_lock_file_is_removed() {
 fn a_file_that_could_not_be_read_again_is_not_written() {
     let fixture = Fixture::new();
     let before = std::fs::read(fixture.path()).unwrap();
-    let change = |document: &mut Document| document.set("LARGE", SecretValue::new(vec![b'x'; 50 << 20]), None);
+    let change =
+        |document: &mut Document| document.set("LARGE", SecretValue::new(vec![b'x'; 50 << 20]), None);
     let error = fixture.vault.edit(&fixture.keys(), change).unwrap_err();
     assert_eq!(error.kind(), FetchErrorKind::Unsupported);
     assert!(error.message().ends_with("would be larger than 64 MiB"), "{error}");
