@@ -44,7 +44,10 @@ pub async fn fetch(provider: &dyn Provider, cx: &Context, locators: &[Locator]) 
                 asked_pause = asked_pause.max(error.pause());
             }
             if let Some(slot) = answers.get_mut(*index) {
-                *slot = Some(answer);
+                *slot = Some(match (slot.take(), answer) {
+                    (Some(Err(earlier)), Err(error)) => Err(telling(Some(earlier), error)),
+                    (_, answer) => answer,
+                });
             }
         }
         pending = again;
@@ -60,21 +63,31 @@ pub async fn fetch(provider: &dyn Provider, cx: &Context, locators: &[Locator]) 
 ///
 /// # Errors
 ///
-/// The last error.
+/// The last error that tells why.
 pub(super) async fn attempt<T, F, Fut>(cx: &Context, mut action: F) -> Result<T, FetchError>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, FetchError>>,
 {
     let mut pauses = pauses();
+    let mut earlier = None;
     loop {
         let error = match within(cx, action()).await {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(error)) | Err(error) => error,
         };
         if !error.is_temporary() || !pause(cx, &mut pauses, error.pause()).await {
-            return Err(error);
+            return Err(telling(earlier, error));
         }
+        earlier = Some(error);
+    }
+}
+
+/// Returns the error that tells why: that the time ran out during the last of several attempts does not.
+fn telling(earlier: Option<FetchError>, error: FetchError) -> FetchError {
+    match earlier {
+        Some(earlier) if error.kind() == FetchErrorKind::TimedOut => earlier,
+        _ => error,
     }
 }
 
@@ -106,4 +119,65 @@ pub(super) async fn within<T>(cx: &Context, future: impl Future<Output = T>) -> 
 fn late(cx: &Context) -> FetchError {
     FetchError::new(FetchErrorKind::TimedOut, format!("`{}` did not answer in time", cx.store()))
         .help("see `dsops doctor` for its latency, or raise `timeout` on the store")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use dsops_providers::contract::{Answers, Finding};
+
+    use super::*;
+
+    /// Is unavailable at first, and then says nothing any more.
+    #[derive(Default)]
+    struct Fading(AtomicUsize);
+
+    #[async_trait::async_trait]
+    impl Provider for Fading {
+        async fn fetch(&self, _: &Context, locators: &[Locator]) -> Answers {
+            if self.0.fetch_add(1, Ordering::Relaxed) > 0 {
+                std::future::pending::<()>().await;
+            }
+            Answers::all_failed(locators, &unavailable())
+        }
+
+        async fn check(&self, _: &Context) -> Vec<Finding> {
+            Vec::new()
+        }
+    }
+
+    fn unavailable() -> FetchError {
+        FetchError::new(FetchErrorKind::Unavailable, "connection refused")
+    }
+
+    fn context() -> Context {
+        Context::builder().build().for_store("store", Some(Duration::from_millis(400)))
+    }
+
+    #[tokio::test]
+    async fn what_went_wrong_is_told_also_where_the_time_runs_out_later() {
+        let fading = Fading::default();
+        let answers = fetch(&fading, &context(), &[Locator::new("A")]).await;
+        assert_eq!(answers[0].as_ref().unwrap_err().kind(), FetchErrorKind::Unavailable);
+        assert_eq!(fading.0.load(Ordering::Relaxed), 2);
+
+        let tries = AtomicUsize::new(0);
+        let cx = context();
+        let error = attempt(&cx, || async {
+            if tries.fetch_add(1, Ordering::Relaxed) > 0 {
+                std::future::pending::<()>().await;
+            }
+            Err::<(), _>(unavailable())
+        });
+        assert_eq!(error.await.unwrap_err().kind(), FetchErrorKind::Unavailable);
+        assert_eq!(tries.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_never_answers_is_timed_out() {
+        let silent = Fading(AtomicUsize::new(1));
+        let answers = fetch(&silent, &context(), &[Locator::new("A")]).await;
+        assert_eq!(answers[0].as_ref().unwrap_err().kind(), FetchErrorKind::TimedOut);
+    }
 }

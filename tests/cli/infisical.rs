@@ -63,6 +63,28 @@ fn references_between_secrets_are_expanded_by_the_server() {
 }
 
 #[test]
+fn a_value_is_as_it_is_stored_where_references_are_not_expanded() {
+    for generation in BOTH {
+        let server = server(generation)
+            .secret("dev", "/app", "OWN", "own ${HOST}")
+            .secret("dev", "/app", "HOST", &value("host"))
+            .secret("dev", "/shared", "IMPORTED", "imported ${HOME}")
+            .import(("dev", "/app"), ("dev", "/shared"))
+            .start();
+        let options = format!("{}, expand_references: false", options(&server.url()));
+        let variables = "
+            OWN: {from: infisical/app/OWN}
+            IMPORTED: {from: infisical/app/IMPORTED}
+            FIRST: {from: infisical/app/OWN@v1}";
+        let run = dsops().config(file(&options, variables)).exec("printenv OWN IMPORTED FIRST").run();
+        let _ = discreet(run, &server).code(0).stdout("own ${HOST}\nimported ${HOME}\nown ${HOST}\n");
+        let run = dsops().config(file(&options, "import: {store: infisical/app, prefix: X_}"));
+        let run = run.exec("printenv X_OWN X_IMPORTED").run();
+        let _ = discreet(run, &server).code(0).stdout("own ${HOST}\nimported ${HOME}\n");
+    }
+}
+
+#[test]
 fn a_pinned_version_is_that_version_beside_the_latest() {
     for generation in BOTH {
         let server = server(generation)

@@ -257,7 +257,7 @@ fn garbage_in_place_of_a_list_or_a_login_is_no_value_and_shows_none() {
         ] {
             let server = with_key(Generation::July2026).secret("dev", "/", "OTHER", &value("other"));
             let server = server.fault(route, fault).start();
-            let options = format!("{}, timeout_ms: 400", options(&server.url()));
+            let options = format!("{}, timeout_ms: 800", options(&server.url()));
             starts_nothing(dsops().config(file(&options, two)), &server, malformed);
             assert!(server.count(route) > 0);
         }

@@ -20,12 +20,20 @@ pub(super) enum Imports {
     Off,
 }
 
+/// What becomes of `${NAME}` in a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum References {
+    Expanded,
+    AsStored,
+}
+
 /// One project and environment of one server.
 pub(super) struct Api {
     pub(super) site: Site,
     pub(super) session: Session,
     pub(super) project: String,
     pub(super) environment: String,
+    references: References,
     permits: Semaphore,
     /// Whether the server has dropped the older routes. Learnt from the first answer that says so.
     v4: AtomicBool,
@@ -34,12 +42,19 @@ pub(super) struct Api {
 
 impl Api {
     /// Returns the client; it has made no request yet.
-    pub(super) fn new(site: Site, session: Session, project: String, environment: String) -> Self {
+    pub(super) fn new(
+        site: Site,
+        session: Session,
+        project: String,
+        environment: String,
+        references: References,
+    ) -> Self {
         Self {
             site,
             session,
             project,
             environment,
+            references,
             permits: Semaphore::new(AT_ONCE),
             v4: AtomicBool::new(false),
             place: OnceCell::new(),
@@ -52,7 +67,13 @@ impl Api {
         self.v4.load(Ordering::Relaxed)
     }
 
-    /// Lists a folder, imports included, references expanded.
+    /// Says whether a list gives an imported secret's value as a single read does. The newer list resolves
+    /// its references in the wrong folder, and the older one expands them whatever it is told.
+    pub(super) fn lists_imports_rightly(&self) -> bool {
+        !self.is_v4() && self.references == References::Expanded
+    }
+
+    /// Lists a folder, imports included.
     pub(super) async fn list(&self, cx: &Context, folder: &str) -> Result<Listing, Failure> {
         let answer = self.secrets(cx, |routes| routes.list(self, folder)).await?;
         Ok(success(&answer)?.json()?)
@@ -196,11 +217,12 @@ impl Routes {
     /// misspelt one is dropped without a word.
     fn common(self, request: Request, api: &Api, folder: &str, imports: Imports) -> Request {
         let imports = if imports == Imports::On { "true" } else { "false" };
+        let expand = if api.references == References::Expanded { "true" } else { "false" };
         let request = request
             .query("environment", &api.environment)
             .query("secretPath", folder)
             .query("viewSecretValue", "true")
-            .query("expandSecretReferences", "true")
+            .query("expandSecretReferences", expand)
             .query("include_imports", imports);
         match self {
             Self::V3 => request.query("workspaceId", &api.project),

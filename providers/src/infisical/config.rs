@@ -25,6 +25,11 @@ pub struct InfisicalConfig {
     pub environment: Option<String>,
     /// The folder that references start at. The default is the root.
     pub path: Option<String>,
+    /// Let the server put the values of other secrets in the place of `${NAME}` in a value, as its
+    /// own clients do. Without it, values are as they are stored.
+    #[serde(default = "yes")]
+    #[schemars(extend("default" = true))]
+    pub expand_references: bool,
     /// How to log in.
     pub auth: Option<InfisicalAuth>,
     /// A PEM file with certificate authorities to trust besides the system's. A relative path starts at
@@ -97,6 +102,10 @@ pub(super) enum Login {
     MachineIdentity { client_id: SecretValue, client_secret: SecretValue },
     ServiceToken(SecretValue),
     ApiKey(SecretValue),
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn cloud() -> String {

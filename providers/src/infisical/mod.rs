@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use futures::future::join_all;
 
-use self::api::Api;
+use self::api::{Api, References};
 use self::auth::Session;
 use self::plan::{Ask, FolderPlan};
 use self::read::{Folder, Values};
@@ -111,7 +111,9 @@ auth:
         let session = Session::new(config.login()?);
         let project = config.project_id.clone().unwrap_or_default();
         let environment = config.environment.clone().unwrap_or_default();
-        Ok(Self { api: Api::new(site, session, project, environment), config })
+        let references =
+            if config.expand_references { References::Expanded } else { References::AsStored };
+        Ok(Self { api: Api::new(site, session, project, environment, references), config })
     }
 }
 

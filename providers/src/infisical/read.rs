@@ -275,11 +275,10 @@ impl Folder<'_> {
                 merged.doubtful.extend(merged.found.keys().cloned());
             }
             for secret in layer.secrets {
-                if self.api.is_v4() {
-                    // The newer list resolves references as seen from the importing folder.
-                    merged.doubtful.insert(secret.key.clone());
-                } else {
+                if self.api.lists_imports_rightly() {
                     merged.doubtful.remove(&secret.key);
+                } else {
+                    merged.doubtful.insert(secret.key.clone());
                 }
                 merged.found.insert(secret.key.clone(), self.found(secret, Origin::Import));
             }
