@@ -111,8 +111,7 @@ auth:
         let session = Session::new(config.login()?);
         let project = config.project_id.clone().unwrap_or_default();
         let environment = config.environment.clone().unwrap_or_default();
-        let references =
-            if config.expand_references { References::Expanded } else { References::AsStored };
+        let references = if config.expand_references { References::Expanded } else { References::AsStored };
         Ok(Self { api: Api::new(site, session, project, environment, references), config })
     }
 }
