@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use nix::sys::signal::Signal;
 
 use crate::support::{Dsops, Output};
 
@@ -429,7 +430,8 @@ fn only_the_child_has_the_values_in_its_environment() {
     // A value that dsops itself was not started with.
     let config = "envs: {dev: {A: {literal: MARK}}}\n".replace("MARK", MARK);
     let run = Dsops::new().config(config).args(["exec", "--env", "dev", "--timeout", "1m"]);
-    let running = run.args(["--", "sh", "-c", "echo started; exec sleep 60"]).start();
+    // The shell stays what it is: while a process is replaced, its environment reads as empty.
+    let running = run.args(["--", "sh", "-c", "echo started; sleep 60; :"]).start();
     running.until_stdout("started");
     let environ = |pid: i32| fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     let children =
@@ -437,4 +439,6 @@ fn only_the_child_has_the_values_in_its_environment() {
     let children: Vec<i32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
     assert!(children.iter().any(|pid| shows_a_value(&environ(*pid))), "no child of dsops has the value");
     assert!(!shows_a_value(&environ(running.pid().as_raw())), "dsops has the value itself");
+    running.signal(Signal::SIGTERM);
+    let _ = running.wait().killed_by(Signal::SIGTERM);
 }
