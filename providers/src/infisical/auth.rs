@@ -1,18 +1,22 @@
 //! The session: one login for the process, shared by everything that runs at once.
 
+mod login;
+mod service_token;
+mod universal;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use reqwest::header::{AUTHORIZATION, HeaderName};
-use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
-use zeroize::Zeroizing;
 
+use self::login::Issued;
+use self::service_token::{Scope, service_token_scope};
+use self::universal::universal_auth;
 use super::config::Login;
-use super::error::Refusal;
 use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
-use crate::http::{Answer, Request, Site, send};
+use crate::http::{Request, Site};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -160,7 +164,7 @@ impl Session {
         };
         match &self.login {
             Login::MachineIdentity { client_id, client_secret } => {
-                let (token, lifetime) = universal_auth(cx, site, client_id, client_secret).await?;
+                let Issued { token, lifetime } = universal_auth(cx, site, client_id, client_secret).await?;
                 Ok(bearer(token, lifetime.map(|lifetime| Instant::now() + lifetime.mul_f64(0.9)), None))
             }
             Login::ServiceToken(token) => {
@@ -180,121 +184,4 @@ impl Session {
 /// Says whether asking again could only do harm.
 fn is_final(failure: &FetchError) -> bool {
     !failure.is_temporary() && failure.kind() != FetchErrorKind::TimedOut
-}
-
-#[derive(Serialize)]
-struct UniversalAuth<'a> {
-    #[serde(rename = "clientId")]
-    client_id: &'a str,
-    #[serde(rename = "clientSecret")]
-    client_secret: &'a str,
-}
-
-#[derive(Deserialize)]
-struct LoggedIn {
-    #[serde(rename = "accessToken")]
-    access_token: SecretValue,
-    #[serde(rename = "expiresIn")]
-    expires_in: Option<u64>,
-}
-
-/// Logs a machine identity in. The call carries no `Authorization` header: a stale one makes the
-/// server refuse the login.
-async fn universal_auth(
-    cx: &Context,
-    site: &Site,
-    client_id: &SecretValue,
-    client_secret: &SecretValue,
-) -> Result<(SecretValue, Option<Duration>), FetchError> {
-    let not_text = |option: &str| {
-        FetchError::new(FetchErrorKind::Unauthenticated, format!("unauthorized: `auth.{option}` is not text"))
-            .help(format!("copy `auth.{option}` again"))
-    };
-    let body = UniversalAuth {
-        client_id: client_id.expose_str().ok_or_else(|| not_text("client_id"))?,
-        client_secret: client_secret.expose_str().ok_or_else(|| not_text("client_secret"))?,
-    };
-    let body = Zeroizing::new(serde_json::to_vec(&body).map_err(|_| not_text("client_secret"))?);
-    cx.meter().login();
-    let answer = send(cx, site, Request::post("/api/v1/auth/universal-auth/login").json(body)).await?;
-    if !answer.is_success() {
-        return Err(refused(&answer, "machine_identity"));
-    }
-    // Not temporary, whatever the body lacks: the login itself has been used up.
-    let logged_in: LoggedIn = answer.json().map_err(|error| error.temporary(false))?;
-    let token = logged_in.access_token;
-    if token.is_empty() {
-        return Err(FetchError::new(FetchErrorKind::Malformed, "the login gave an empty access token")
-            .help("check `host`, and what stands before the server"));
-    }
-    // Zero is an older server's way to say that the token does not expire.
-    let lifetime = logged_in.expires_in.filter(|seconds| *seconds > 0).map(Duration::from_secs);
-    Ok((token, lifetime))
-}
-
-/// Returns the error for an answer that is a refusal, also where its body cannot be read: the status alone
-/// says that asking again could lock the identity.
-fn refused(answer: &Answer, method: &str) -> FetchError {
-    match Refusal::read(answer) {
-        Ok(refusal) => refusal.explain_login(method),
-        Err(error) => error.temporary(false),
-    }
-}
-
-/// What a service token is for.
-struct Scope {
-    project: Option<String>,
-    rules: Vec<Rule>,
-}
-
-#[derive(Deserialize)]
-struct Rule {
-    environment: String,
-    #[serde(rename = "secretPath")]
-    path: String,
-}
-
-/// The few fields that are needed of an answer that also carries a password hash and the creator's
-/// mail address.
-#[derive(Deserialize)]
-struct ServiceToken {
-    scopes: Vec<Rule>,
-    #[serde(rename = "projectId")]
-    project: Option<String>,
-    workspace: Option<String>,
-}
-
-async fn service_token_scope(cx: &Context, site: &Site, grant: &Grant) -> Result<Scope, FetchError> {
-    let answer = send(cx, site, grant.sign(Request::get("/api/v2/service-token"))?).await?;
-    if !answer.is_success() {
-        return Err(refused(&answer, "service_token"));
-    }
-    let token: ServiceToken = answer.json()?;
-    Ok(Scope { project: token.project.or(token.workspace), rules: token.scopes })
-}
-
-impl Scope {
-    fn admit(&self, project: &str, environment: &str, folder: Option<&str>) -> Result<(), FetchError> {
-        let refuse = |what: String| {
-            Err(FetchError::new(FetchErrorKind::Forbidden, what)
-                .help("create a service token for this place, or log in as a machine identity"))
-        };
-        if let Some(own) = self.project.as_deref().filter(|own| !own.eq_ignore_ascii_case(project)) {
-            return refuse(format!("the service token is for project `{own}`, not for `{project}`"));
-        }
-        // A token of one plain scope gets that scope's secrets whatever it asks for, and nothing says so.
-        let [rule] = self.rules.as_slice() else { return Ok(()) };
-        if rule.path.contains(['*', '?', '[', ']', '{', '}']) {
-            return Ok(());
-        }
-        let own = format!("/{}", rule.path.trim_matches('/'));
-        if rule.environment == environment && folder.is_none_or(|folder| own == folder) {
-            return Ok(());
-        }
-        let folder = folder.unwrap_or("/");
-        refuse(format!(
-            "the service token is for folder `{own}` of environment `{}` only, not for folder `{folder}` of `{environment}`",
-            rule.environment
-        ))
-    }
 }
