@@ -1,5 +1,6 @@
 //! The command line: one tree of commands, one file each.
 
+mod cache;
 mod completion;
 mod doctor;
 mod exec;
@@ -71,6 +72,7 @@ enum Command {
     #[cfg(feature = "local")]
     Local(local::Local),
     Init(init::Init),
+    Cache(cache::Cache),
     Schema(schema::Schema),
     Completion(completion::Completion),
     Man(man::Man),
@@ -131,6 +133,7 @@ pub(crate) fn main() -> u8 {
         Command::Schema(command) => command.run(&session),
         #[cfg(feature = "local")]
         Command::Local(command) => command.run(&session),
+        Command::Cache(command) => command.run(&session),
         Command::Init(command) => command.run(&session),
         Command::Completion(command) => command.run(&session),
         Command::Man(command) => command.run(&session),

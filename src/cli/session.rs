@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dsops::cache::Tokens;
 use dsops::config::{self, Config, ConfigError, Environment, Report};
 use dsops::plan::Plan;
 use dsops::resolve::{self, Resolution};
@@ -71,7 +72,11 @@ impl Session {
 
     /// Returns what backends work with, where relative paths start at a directory.
     pub(crate) fn context_at(&self, base: &Path) -> Context {
-        Context::builder().env(self.env.clone()).base_dir(base).prompt(Terminal).build()
+        let builder = Context::builder().env(self.env.clone()).base_dir(base).prompt(Terminal);
+        match Tokens::of(&self.env) {
+            Some(tokens) => builder.tokens(tokens).build(),
+            None => builder.build(),
+        }
     }
 
     /// Fetches everything that a plan names.

@@ -43,6 +43,8 @@ pub struct Store {
     pub options: Node,
     /// The time that it may take in one run, retries included.
     pub timeout: Duration,
+    /// Whether the token that a login gives is kept for the next run.
+    pub token_cache: bool,
     /// The credentials that come from other stores.
     pub credentials: Vec<StoreCredential>,
     /// The variables that its credential options name. They are taken out of the child.

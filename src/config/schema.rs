@@ -1,7 +1,7 @@
 //! The JSON Schema of `dsops.yaml`, and the check that finds every mistake in shape at once.
 
 use dsops_providers::ALL;
-use dsops_providers::contract::{Key, Node, NodeKind, Scalar};
+use dsops_providers::contract::{Descriptor, Key, Node, NodeKind, Scalar};
 use schemars::JsonSchema as _;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -17,21 +17,21 @@ pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let mut root = Value::from(FileShape::json_schema(&mut generator));
     let _ = generator.subschema_for::<FromShape>();
-    let stores: Vec<(&str, Vec<&str>, Value)> = ALL
+    let stores: Vec<(&Descriptor, Vec<&str>, Value)> = ALL
         .iter()
         .map(|descriptor| {
             let _ = (descriptor.schema)(&mut generator);
             let names = [descriptor.kind].into_iter().chain(descriptor.aliases.iter().copied()).collect();
             let options = (descriptor.schema)(&mut generator);
-            (descriptor.kind, names, Value::from(options))
+            (descriptor, names, Value::from(options))
         })
         .collect();
     let mut definitions = generator.take_definitions(true);
     let mut branches = Vec::new();
     let mut types = Vec::new();
-    for (kind, names, options) in stores {
-        let definition = store_definition(&options, &definitions, &names);
-        let key = format!("Store.{kind}");
+    for (descriptor, names, options) in stores {
+        let definition = store_definition(&options, &definitions, &names, !descriptor.auth.is_empty());
+        let key = format!("Store.{}", descriptor.kind);
         branches.push(json!({
             "if": { "properties": { "type": { "enum": names } } },
             "then": { "$ref": format!("#/$defs/{key}") }
@@ -100,7 +100,12 @@ fn tidy(schema: &mut Value) {
 }
 
 /// Adds the options that the engine reads itself to those of a backend.
-fn store_definition(options: &Value, definitions: &Map<String, Value>, names: &[&str]) -> Value {
+fn store_definition(
+    options: &Value,
+    definitions: &Map<String, Value>,
+    names: &[&str],
+    logs_in: bool,
+) -> Value {
     let mut definition =
         match options.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next()) {
             Some(name) => definitions.get(name).cloned().unwrap_or_else(|| json!({ "type": "object" })),
@@ -123,6 +128,15 @@ fn store_definition(options: &Value, definitions: &Map<String, Value>, names: &[
             "timeout_ms".to_owned(),
             json!({ "description": "The same in milliseconds.", "type": "integer", "minimum": 1 }),
         );
+        if logs_in {
+            properties.insert(
+                "token_cache".to_owned(),
+            json!({
+                "description": "Whether the token that a login gives is kept for the next run, sealed under the credential. True where absent.",
+                "type": "boolean"
+            }),
+        );
+        }
         definition.insert("properties".to_owned(), Value::Object(properties));
         definition.insert("additionalProperties".to_owned(), Value::Bool(false));
     }

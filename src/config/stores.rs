@@ -16,7 +16,7 @@ use crate::suggest::{and_ticked, did_you_mean};
 /// How long a store may take where the file does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The options that the engine reads itself.
-pub(super) const COMMON: &[&str] = &["type", "timeout", "timeout_ms"];
+pub(super) const COMMON: &[&str] = &["type", "timeout", "timeout_ms", "token_cache"];
 
 /// What reading the stores gives besides mistakes.
 pub(super) struct Stores {
@@ -68,9 +68,13 @@ fn read_store(
     let Some(descriptor) = kind.text().and_then(find) else {
         return Err(vec![unknown_type(kind)]);
     };
-    let options = entries.iter().filter(|(key, _)| !COMMON.contains(&key.name.as_str())).cloned().collect();
+    // A store that nobody logs in to has no token, so that the option is unknown there.
+    let is_common =
+        |name: &str| COMMON.contains(&name) && (name != "token_cache" || !descriptor.auth.is_empty());
+    let options = entries.iter().filter(|(key, _)| !is_common(&key.name)).cloned().collect();
     let options = Node { span: node.span, kind: NodeKind::Map(options) };
     let timeout = read_timeout(node);
+    let token_cache = node.get("token_cache").map_or(Ok(true), read_bool);
     let inspector = Inspector::default();
     let valid = (descriptor.validate)(&options, &inspector).map_err(|error| {
         let at_name = error.span.is_none_or(|place| place == node.span);
@@ -78,9 +82,11 @@ fn read_store(
         // A whole section is too much to underline; its name is enough.
         if at_name { ConfigError { labels: Vec::new(), ..error }.label(span, "") } else { error }
     });
-    let (timeout, ()) = match (timeout, valid) {
-        (Ok(timeout), Ok(())) => (timeout, ()),
-        (timeout, valid) => return Err([timeout.err(), valid.err()].into_iter().flatten().collect()),
+    let (timeout, token_cache) = match (timeout, token_cache, valid) {
+        (Ok(timeout), Ok(token_cache), Ok(())) => (timeout, token_cache),
+        (timeout, token_cache, valid) => {
+            return Err([timeout.err(), token_cache.err(), valid.err()].into_iter().flatten().collect());
+        }
     };
     let credentials = inspector
         .references
@@ -99,6 +105,7 @@ fn read_store(
         descriptor,
         options,
         timeout,
+        token_cache,
         credentials,
         credential_env: inspector.variables.into_inner(),
         open_texts: inspector.open.into_inner(),
@@ -128,6 +135,10 @@ pub(super) fn wrong(node: &Node, needed: &str) -> ConfigError {
     let code = if matches!(node.kind, NodeKind::Null) { Code::NullValue } else { Code::WrongType };
     let error = ConfigError::at(code, node.span, format!("{} where {needed} is needed", node.what()));
     if code == Code::NullValue { error.help("give it a value, or take the key out") } else { error }
+}
+
+fn read_bool(node: &Node) -> Result<bool, ConfigError> {
+    decode(node, &dsops_providers::contract::NoExpansion).map_err(ConfigError::from)
 }
 
 fn read_timeout(node: &Node) -> Result<Duration, ConfigError> {

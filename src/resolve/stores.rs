@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dsops_providers::contract::{
-    Context, EnvSnapshot, FetchError, FetchErrorKind, Finding, Locator, OpenError, Provider, SecretValue,
-    Span,
+    Context, EnvSnapshot, FetchError, FetchErrorKind, Finding, Locator, NoTokens, OpenError, Provider,
+    SecretValue, Span,
 };
 use futures::future::{LocalBoxFuture, join_all};
 
@@ -197,12 +197,18 @@ impl<'a> Stores<'a> {
         state.opened.get_or_init(|| self.open(planned)).await
     }
 
+    /// Returns what the store works with. Its time starts now.
+    fn context(&self, store: &Store) -> Context {
+        let cx = self.cx.for_store(&store.name, Some(store.timeout));
+        if store.token_cache { cx } else { cx.with_tokens(NoTokens) }
+    }
+
     async fn open(&self, planned: &PlannedStore) -> Result<Opened, Cause> {
         let Some(store) = self.config.stores.get(&planned.name) else {
             return Err(Cause::Fetch { store: planned.name.clone(), reference: None, error: never_asked() });
         };
         if let Some(known) = self.known.0.get(&planned.name) {
-            let cx = self.cx.for_store(&store.name, Some(store.timeout));
+            let cx = self.context(store);
             return known.clone().map(|provider| Opened { provider, cx });
         }
         let mut credentials = HashMap::new();
@@ -216,7 +222,7 @@ impl<'a> Stores<'a> {
             })?;
             credentials.insert(*span, value);
         }
-        let cx = self.cx.for_store(&store.name, Some(store.timeout));
+        let cx = self.context(store);
         let provider = open(store, self.cx.env(), credentials, &cx)?.into();
         Ok(Opened { provider, cx })
     }

@@ -51,6 +51,8 @@ mod security;
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
+mod token_cache;
+#[cfg(test)]
 mod validate;
 #[cfg(test)]
 mod version;

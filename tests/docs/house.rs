@@ -17,12 +17,15 @@ const EXPOSE: &[&str] = &[
     "providers/src/contract/secret.rs",
     "src/config/environments.rs",
     "src/config/expand.rs",
+    // The token and the credential that it is sealed under.
+    "src/cache/tokens.rs",
     // A copy for each variable, and the check for emptiness.
     "src/resolve/mod.rs",
     // Requests and their headers; what a value is checked against.
     "providers/src/http.rs",
     "providers/src/infisical/auth.rs",
-    "providers/src/infisical/config.rs",
+    "providers/src/infisical/auth/login.rs",
+    "providers/src/infisical/config/auth.rs",
     "providers/src/infisical/mod.rs",
     "providers/src/infisical/read.rs",
     "providers/src/infisical/versions.rs",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{FetchError, FetchErrorKind, SecretValue};
+use super::{FetchError, FetchErrorKind, NoTokens, SecretValue, TokenCache};
 use crate::http::Http;
 
 /// The environment as it was when dsops started.
@@ -115,6 +115,7 @@ pub struct Context {
     shared: Arc<Shared>,
     store: Arc<str>,
     deadline: Option<Instant>,
+    tokens: Arc<dyn TokenCache>,
 }
 
 struct Shared {
@@ -126,26 +127,36 @@ struct Shared {
 }
 
 /// Builds a [`Context`].
-pub struct ContextBuilder(Shared);
+pub struct ContextBuilder {
+    shared: Shared,
+    tokens: Arc<dyn TokenCache>,
+}
 
 impl Context {
     /// Starts one that has an empty environment and never asks.
     #[must_use]
     pub fn builder() -> ContextBuilder {
-        ContextBuilder(Shared {
+        let shared = Shared {
             env: EnvSnapshot::default(),
             base_dir: PathBuf::from("."),
             http: Http::default(),
             prompt: Box::new(NoPrompt),
             meter: Meter::default(),
-        })
+        };
+        ContextBuilder { shared, tokens: Arc::new(NoTokens) }
     }
 
     /// Returns the same context for one store, with a new deadline where there is one.
     #[must_use]
     pub fn for_store(&self, name: &str, timeout: Option<Duration>) -> Self {
         let deadline = timeout.map(|timeout| Instant::now() + timeout).or(self.deadline);
-        Self { shared: Arc::clone(&self.shared), store: Arc::from(name), deadline }
+        Self { store: Arc::from(name), deadline, ..self.clone() }
+    }
+
+    /// Returns the same context with other kept tokens.
+    #[must_use]
+    pub fn with_tokens(self, tokens: impl TokenCache + 'static) -> Self {
+        Self { tokens: Arc::new(tokens), ..self }
     }
 
     /// Returns the configured name of the store, for messages.
@@ -164,6 +175,12 @@ impl Context {
     #[must_use]
     pub fn http(&self) -> &Http {
         &self.shared.http
+    }
+
+    /// Returns the tokens that are kept between runs.
+    #[must_use]
+    pub fn tokens(&self) -> &dyn TokenCache {
+        self.tokens.as_ref()
     }
 
     /// Returns the way to ask a person.
@@ -209,28 +226,35 @@ impl ContextBuilder {
     /// Sets the environment.
     #[must_use]
     pub fn env(mut self, env: EnvSnapshot) -> Self {
-        self.0.env = env;
+        self.shared.env = env;
         self
     }
 
     /// Sets the directory that relative paths in the file start at.
     #[must_use]
     pub fn base_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.0.base_dir = dir.into();
+        self.shared.base_dir = dir.into();
         self
     }
 
     /// Sets the way to ask a person.
     #[must_use]
     pub fn prompt(mut self, prompt: impl Prompt + 'static) -> Self {
-        self.0.prompt = Box::new(prompt);
+        self.shared.prompt = Box::new(prompt);
+        self
+    }
+
+    /// Sets the tokens that are kept between runs. The default keeps none.
+    #[must_use]
+    pub fn tokens(mut self, tokens: impl TokenCache + 'static) -> Self {
+        self.tokens = Arc::new(tokens);
         self
     }
 
     /// Returns the context.
     #[must_use]
     pub fn build(self) -> Context {
-        Context { shared: Arc::new(self.0), store: Arc::from(""), deadline: None }
+        Context { shared: Arc::new(self.shared), store: Arc::from(""), deadline: None, tokens: self.tokens }
     }
 }
 

@@ -16,6 +16,7 @@ mod locator;
 mod node;
 mod provider;
 mod secret;
+mod tokens;
 
 pub use answers::Answers;
 pub use backend::{
@@ -30,3 +31,4 @@ pub use locator::Locator;
 pub use node::{Key, Node, NodeKind, Scalar, Span};
 pub use provider::{Entry, Lister, Provider, Writer};
 pub use secret::SecretValue;
+pub use tokens::{HeldToken, NoTokens, Token, TokenCache, TokenKey, usable};

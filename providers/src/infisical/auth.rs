@@ -15,7 +15,7 @@ use self::login::Issued;
 use self::service_token::{Scope, service_token_scope};
 use self::universal::universal_auth;
 use super::config::Login;
-use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
+use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue, Token, TokenKey};
 use crate::http::{Request, Site};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -27,6 +27,8 @@ pub(super) struct Grant {
     credential: SecretValue,
     /// Which login of the process gave it, the first being 1.
     login: u64,
+    /// Whether an earlier run's login gave it: a refusal of it says nothing about a new one.
+    kept: bool,
     /// When a new login should replace it: a token may run out between two calls of one batch.
     replace_at: Option<Instant>,
     /// Whether the server has taken it once.
@@ -38,6 +40,17 @@ impl Grant {
     /// Adds the credential to a call.
     pub(super) fn sign(&self, request: Request) -> Result<Request, FetchError> {
         request.secret_header(self.header.clone(), self.prefix, &self.credential)
+    }
+
+    /// Says whether another login would be refused as this one was: it was fresh, of a second login, and the
+    /// server never took it.
+    fn is_hopeless(&self) -> bool {
+        self.login > 1 && !self.kept && !self.proven.load(Ordering::Relaxed)
+    }
+
+    /// Says whether an earlier run's login gave it.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept
     }
 
     /// Notes that the server took the credential.
@@ -94,7 +107,7 @@ impl Session {
         {
             return Ok(Arc::clone(grant));
         }
-        self.log_in(cx, site, &mut state, seen).await
+        self.log_in(cx, site, &mut state, seen, None).await
     }
 
     /// Replaces a grant that a data call was refused for. Returns `None` where a new login cannot help:
@@ -116,10 +129,10 @@ impl Session {
         let mut state = self.state.lock().await;
         match &state.grant {
             Some(current) if current.login != refused.login => return Ok(Some(Arc::clone(current))),
-            Some(_) if refused.login > 1 && !refused.proven.load(Ordering::Relaxed) => return Ok(None),
+            Some(_) if refused.is_hopeless() => return Ok(None),
             _ => {}
         }
-        self.log_in(cx, site, &mut state, seen).await.map(Some)
+        self.log_in(cx, site, &mut state, seen, Some(refused)).await.map(Some)
     }
 
     async fn log_in(
@@ -128,6 +141,7 @@ impl Session {
         site: &Site,
         state: &mut State,
         seen: u64,
+        refused: Option<&Grant>,
     ) -> Result<Arc<Grant>, FetchError> {
         let attempts = self.attempts.load(Ordering::Acquire);
         if let Some(failure) = &state.failure
@@ -136,7 +150,7 @@ impl Session {
             return Err(failure.clone());
         }
         state.grant = None;
-        let outcome = self.attempt(cx, site, attempts + 1).await;
+        let outcome = self.attempt(cx, site, attempts + 1, refused).await;
         self.attempts.fetch_add(1, Ordering::AcqRel);
         match outcome {
             Ok(grant) => {
@@ -152,31 +166,46 @@ impl Session {
         }
     }
 
-    async fn attempt(&self, cx: &Context, site: &Site, login: u64) -> Result<Grant, FetchError> {
-        let bearer = |credential: SecretValue, replace_at, scope| Grant {
+    async fn attempt(
+        &self,
+        cx: &Context,
+        site: &Site,
+        login: u64,
+        refused: Option<&Grant>,
+    ) -> Result<Grant, FetchError> {
+        let as_it_stands = |credential: &SecretValue| Grant {
             header: AUTHORIZATION,
             prefix: "Bearer ",
-            credential,
+            credential: SecretValue::copy_of(credential.expose()),
             login,
-            replace_at,
+            kept: false,
+            replace_at: None,
             proven: AtomicBool::new(false),
-            scope,
+            scope: None,
         };
         match &self.login {
             Login::MachineIdentity { client_id, client_secret } => {
-                let Issued { token, lifetime } = universal_auth(cx, site, client_id, client_secret).await?;
-                Ok(bearer(token, lifetime.map(|lifetime| Instant::now() + lifetime.mul_f64(0.9)), None))
+                let identity = client_id.expose_str().unwrap_or_default();
+                let key = TokenKey {
+                    place: format!("infisical\n{site}\nuniversal-auth\n{identity}"),
+                    credential: client_secret,
+                };
+                let refused = refused.map(|grant| &grant.credential);
+                let login = Box::pin(async {
+                    let Issued { token, lifetime } =
+                        universal_auth(cx, site, client_id, client_secret).await?;
+                    Ok(Token { value: token, lifetime })
+                });
+                let token = cx.tokens().obtain(cx, &key, refused, login).await?;
+                let replace_at = token.replace_in.map(|left| Instant::now() + left);
+                Ok(Grant { kept: token.kept, replace_at, ..as_it_stands(&token.value) })
             }
             Login::ServiceToken(token) => {
-                let grant = bearer(SecretValue::copy_of(token.expose()), None, None);
+                let grant = as_it_stands(token);
                 let scope = service_token_scope(cx, site, &grant).await?;
                 Ok(Grant { scope: Some(scope), ..grant })
             }
-            Login::ApiKey(key) => Ok(Grant {
-                header: API_KEY,
-                prefix: "",
-                ..bearer(SecretValue::copy_of(key.expose()), None, None)
-            }),
+            Login::ApiKey(key) => Ok(Grant { header: API_KEY, prefix: "", ..as_it_stands(key) }),
         }
     }
 }

@@ -24,7 +24,11 @@ pub(super) async fn check(api: &Api, cx: &Context, method: &str) -> Vec<Finding>
     }
     let started = Instant::now();
     let grant = api.session.grant(cx, &api.site).await;
-    let message = grant.as_ref().map(|_| format!("logged in by {method}")).map_err(Clone::clone);
+    // A kept token says nothing about the credential, which the reader may be here for.
+    let message = grant.as_ref().map_err(Clone::clone).map(|grant| match grant.is_kept() {
+        true => format!("the kept token of an earlier login by {method}"),
+        false => format!("logged in by {method}"),
+    });
     record(&mut findings, "login", started, message);
     let Ok(grant) = grant else {
         return skip(findings, &["project", "environment"], "there is no login");
