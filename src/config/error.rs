@@ -63,6 +63,8 @@ codes! {
     ExtendsCycle = "dsops::config::extends_cycle",
     /// `${NAME}` where the name is not set.
     UnsetVariable = "dsops::config::unset_variable",
+    /// A credential's file that is not there, is empty or cannot be read.
+    CredentialFile = "dsops::config::credential_file",
     /// A variable that says neither `from` nor `literal` nor `default`, or both of the first two.
     Origin = "dsops::config::origin",
     /// A transform that does not exist or whose arguments are wrong.

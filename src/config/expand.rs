@@ -5,25 +5,37 @@ use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use dsops_providers::contract::{DecodeError, DecodeErrorKind, EnvSnapshot, Expand, Node, SecretValue, Span};
+use dsops_providers::contract::{
+    Context, DecodeError, DecodeErrorKind, EnvSnapshot, Expand, Node, SecretValue, Span,
+};
+
+use super::credential_file::Place;
 
 /// Expands from a snapshot of the environment, with the credentials that other stores gave.
 pub struct Expander<'a> {
     env: &'a EnvSnapshot,
     credentials: HashMap<Span, Arc<SecretValue>>,
+    files: Option<&'a Context>,
 }
 
 impl<'a> Expander<'a> {
     /// Returns one that knows no credentials of other stores.
     #[must_use]
     pub fn new(env: &'a EnvSnapshot) -> Self {
-        Self { env, credentials: HashMap::new() }
+        Self { env, credentials: HashMap::new(), files: None }
     }
 
     /// Adds what other stores gave, by the place of the `{from: …}` in the file.
     #[must_use]
     pub fn with_credentials(mut self, credentials: HashMap<Span, Arc<SecretValue>>) -> Self {
         self.credentials = credentials;
+        self
+    }
+
+    /// Lets credentials lie in files, whose relative paths start where the context says.
+    #[must_use]
+    pub fn with_files(mut self, cx: &'a Context) -> Self {
+        self.files = Some(cx);
         self
     }
 
@@ -181,6 +193,11 @@ impl Expand for Expander<'_> {
         if let Some(text) = node.text() {
             return self.expand(text, node.span).map(SecretValue::from);
         }
+        if let Some((place, span)) = Place::of(node)
+            && let Some(cx) = self.files
+        {
+            return place.read(&self.expand(place.text(), span)?, span, cx);
+        }
         match self.credentials.get(&node.span) {
             Some(value) => Ok(SecretValue::copy_of(value.expose())),
             None => Err(DecodeError::wrong_type(node, "a credential")),
@@ -236,12 +253,18 @@ impl Expand for Inspector {
             self.variables.borrow_mut().extend(names.into_iter().flatten().map(str::to_owned));
             return Ok(SecretValue::new(Vec::new()));
         }
+        if let Some((place, span)) = Place::of(node) {
+            check_braces(place.text(), span)?;
+            place.check(span)?;
+            self.note(place.text(), span);
+            return Ok(SecretValue::new(Vec::new()));
+        }
         if node.get("from").is_some() && node.entries().len() == 1 {
             self.references.borrow_mut().push(node.clone());
             return Ok(SecretValue::new(Vec::new()));
         }
         Err(DecodeError::wrong_type(node, "a credential")
-            .help("write `${NAME}`, or `{from: {store: …}}` for a secret of another store"))
+            .help("write `${NAME}`, `{file: path}`, `{systemd: name}`, or `{from: {store: …}}` for a secret of another store"))
     }
 }
 

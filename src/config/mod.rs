@@ -1,5 +1,6 @@
 //! `dsops.yaml`: text → span tree → what the file means.
 
+mod credential_file;
 mod environments;
 mod error;
 mod expand;

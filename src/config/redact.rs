@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use dsops_providers::contract::{Key, Node, NodeKind, Span};
 
+use super::credential_file::Place;
 use super::yaml;
 use crate::reference::parse_name;
 
@@ -196,6 +197,10 @@ fn options(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {
             ("auth", NodeKind::Map(_)) => options(text, root, node, cuts),
             ("from", _) => references(text, root, node, cuts),
             (_, NodeKind::Map(_)) if node.get("from").is_some() => options(text, root, node, cuts),
+            // Where a credential lies is no credential.
+            (_, NodeKind::Map(place)) if Place::of(node).is_some() => {
+                place.iter().for_each(|(_, name)| plain_option(name, cuts));
+            }
             // What follows the program may be `--token=…`.
             ("command", NodeKind::List(words)) => words.iter().skip(1).for_each(|word| scalars(word, cuts)),
             (name, _) if PLAIN_OPTIONS.contains(&name) => plain_option(node, cuts),

@@ -231,6 +231,7 @@ impl From<DecodeError> for ConfigError {
                 (Code::UnknownField, Some(help))
             }
             DecodeErrorKind::UnsetVariable(_) => (Code::UnsetVariable, None),
+            DecodeErrorKind::Unreadable => (Code::CredentialFile, None),
             DecodeErrorKind::Null => {
                 let help = "give it a value, `\"\"` for an empty text, or take the key out";
                 (Code::NullValue, Some(help.to_owned()))

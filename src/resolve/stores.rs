@@ -239,7 +239,7 @@ pub fn open(
     credentials: HashMap<Span, Arc<SecretValue>>,
     cx: &Context,
 ) -> Result<Box<dyn Provider>, Cause> {
-    let expander = Expander::new(env).with_credentials(credentials);
+    let expander = Expander::new(env).with_credentials(credentials).with_files(cx);
     (store.descriptor.open)(&store.options, &expander, cx).map_err(|error| match error {
         OpenError::Decode(error) => Cause::Config(ConfigError::from(error)),
         OpenError::Fetch(error) => Cause::Fetch { store: store.name.clone(), reference: None, error },

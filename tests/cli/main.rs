@@ -14,6 +14,8 @@ mod config;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod credential_files;
+#[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod exec;

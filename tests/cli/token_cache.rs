@@ -184,6 +184,7 @@ fn nothing_is_kept_where_it_is_not_wanted_or_cannot_be() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a token's life is as long as the clock of this machine says")]
 fn a_token_is_used_for_nine_tenths_of_its_life() {
     use crate::support::infisical::Identity;
     let (id, secret) = (crate::lab::CLIENT_ID, CLIENT_SECRET);

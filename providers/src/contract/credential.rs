@@ -13,7 +13,7 @@ pub(super) const CREDENTIAL: &str = "$dsops::Credential";
 /// The name by which the deserializer knows a [`Literal`].
 pub(super) const LITERAL: &str = "$dsops::Literal";
 
-/// A secret that opens a store: `${VAR}`, or `{from: …}` another store.
+/// A secret that opens a store: `${VAR}`, `{file: …}`, `{systemd: …}`, or `{from: …}` another store.
 ///
 /// By the time a backend sees one it is resolved. While a file is only checked it is empty.
 pub struct Credential(SecretValue);
@@ -63,7 +63,7 @@ macro_rules! secret_option {
     };
 }
 
-secret_option!(Credential, CREDENTIAL, "a credential: `${VAR}` or `{from: …}`");
+secret_option!(Credential, CREDENTIAL, "a credential: `${VAR}`, `{file: …}`, `{systemd: …}` or `{from: …}`");
 secret_option!(Literal, LITERAL, "text");
 
 impl JsonSchema for Credential {
@@ -75,13 +75,25 @@ impl JsonSchema for Credential {
         // The file's schema defines `Reference`; a backend's schema alone only names it.
         let _ = generator;
         json_schema!({
-            "description": "A secret that opens the store: `${VAR}` from the environment, or `{from: …}` another store.",
+            "description": "A secret that opens the store: `${VAR}` from the environment, `{file: …}` a file, `{systemd: …}` a credential that systemd gives to the unit, or `{from: …}` another store.",
             "anyOf": [
                 { "type": "string" },
                 {
                     "type": "object",
                     "properties": { "from": { "$ref": "#/$defs/From" } },
                     "required": ["from"],
+                    "additionalProperties": false
+                },
+                {
+                    "type": "object",
+                    "properties": { "file": { "type": "string" } },
+                    "required": ["file"],
+                    "additionalProperties": false
+                },
+                {
+                    "type": "object",
+                    "properties": { "systemd": { "type": "string" } },
+                    "required": ["systemd"],
                     "additionalProperties": false
                 }
             ]

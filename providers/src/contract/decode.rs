@@ -56,6 +56,8 @@ pub enum DecodeErrorKind {
     },
     /// A name that is not set in the environment.
     UnsetVariable(String),
+    /// A credential's file that is not there or cannot be read.
+    Unreadable,
     /// A null where a value is needed.
     Null,
     /// A value of another type than needed.

@@ -119,10 +119,11 @@ impl Place {
             loaded => loaded?,
         };
         let store = self.pick(&config)?;
-        let expander = Expander::new(&session.env);
+        let cx = session.context(&config).for_store(&store.name, None);
+        let expander = Expander::new(&session.env).with_files(&cx);
         let options = decode::<LocalConfig>(&store.options, &expander)
             .map_err(|error| Diagnostic::config(&ConfigError::from(error), Some(&config.source)))?;
-        Ok((options, session.context(&config).for_store(&store.name, None)))
+        Ok((options, cx))
     }
 
     fn pick<'a>(&self, config: &'a Config) -> Result<&'a Store, Stop> {
