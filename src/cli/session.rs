@@ -71,7 +71,10 @@ impl Session {
 
     /// Returns what backends work with, where relative paths start at a directory.
     pub(crate) fn context_at(&self, base: &Path) -> Context {
-        Context::builder().env(self.env.clone()).base_dir(base).prompt(Terminal).build()
+        let output = self.output;
+        let context = Context::builder().env(self.env.clone()).base_dir(base).prompt(Terminal);
+        // Not silenced by `--quiet`: what is told so is a danger.
+        context.on_notice(move |text| output.warn(text)).build()
     }
 
     /// Fetches everything that a plan names.

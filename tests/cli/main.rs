@@ -26,6 +26,8 @@ mod files;
 #[cfg(test)]
 mod get;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod infisical;
 #[cfg(test)]
 mod infisical_access;

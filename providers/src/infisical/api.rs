@@ -3,15 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Deserialize;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 
 use super::auth::Session;
 use super::error::{Failure, Refusal};
 use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
 use crate::http::{Answer, Request, Site, segment, send};
-
-/// How many requests are under way at once.
-const AT_ONCE: usize = 32;
 
 /// Whether a folder's imports count.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,7 +31,6 @@ pub(super) struct Api {
     pub(super) project: String,
     pub(super) environment: String,
     references: References,
-    permits: Semaphore,
     /// Whether the server has dropped the older routes. Learnt from the first answer that says so.
     v4: AtomicBool,
     place: OnceCell<Result<Project, FetchError>>,
@@ -55,7 +51,6 @@ impl Api {
             project,
             environment,
             references,
-            permits: Semaphore::new(AT_ONCE),
             v4: AtomicBool::new(false),
             place: OnceCell::new(),
         }
@@ -149,7 +144,7 @@ impl Api {
     /// Sends a call with the session's grant; with a new one, once, where the server refuses the token.
     async fn call(&self, cx: &Context, request: &Request) -> Result<Answer, FetchError> {
         let grant = self.session.grant(cx, &self.site).await?;
-        let answer = self.send(cx, grant.sign(request.clone())?).await?;
+        let answer = send(cx, &self.site, grant.sign(request.clone())?).await?;
         if answer.is_success() {
             grant.prove();
             return Ok(answer);
@@ -158,17 +153,11 @@ impl Api {
             return Ok(answer);
         }
         let Some(grant) = self.session.replace(cx, &self.site, &grant).await? else { return Ok(answer) };
-        let answer = self.send(cx, grant.sign(request.clone())?).await?;
+        let answer = send(cx, &self.site, grant.sign(request.clone())?).await?;
         if answer.is_success() {
             grant.prove();
         }
         Ok(answer)
-    }
-
-    async fn send(&self, cx: &Context, request: Request) -> Result<Answer, FetchError> {
-        // The semaphore is never closed.
-        let _permit = self.permits.acquire().await.ok();
-        send(cx, &self.site, request).await
     }
 }
 

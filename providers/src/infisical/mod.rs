@@ -105,9 +105,6 @@ auth:
 
     fn open(config: InfisicalConfig, cx: &Context) -> Result<Self, FetchError> {
         let site = config.site(cx)?;
-        if config.insecure_skip_verify {
-            tracing::warn!(store = cx.store(), host = site.host(), "certificates are not checked");
-        }
         let session = Session::new(config.login()?);
         let project = config.project_id.clone().unwrap_or_default();
         let environment = config.environment.clone().unwrap_or_default();

@@ -148,6 +148,11 @@ impl Server {
         self.loopback.url()
     }
 
+    /// Returns where the server listens.
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.loopback.address()
+    }
+
     /// Returns what was asked so far.
     pub(crate) fn requests(&self) -> Vec<Seen> {
         lock(&self.shared.seen).clone()
