@@ -123,6 +123,18 @@ fn store_definition(options: &Value, definitions: &Map<String, Value>, names: &[
             "timeout_ms".to_owned(),
             json!({ "description": "The same in milliseconds.", "type": "integer", "minimum": 1 }),
         );
+        properties.insert(
+            "breaker".to_owned(),
+            json!({
+                "description": "For programs that resolve again and again through the library: when a store that keeps failing is left alone.",
+                "type": "object",
+                "properties": {
+                    "failures": { "description": "After how many resolves in a row in which the store could not be had. 5 where absent.", "type": "integer", "minimum": 1 },
+                    "half_open_after": { "description": "After how long one try finds out whether it is back: `60s`, `5m`. 60 s where absent.", "type": ["string", "integer"] }
+                },
+                "additionalProperties": false
+            }),
+        );
         definition.insert("properties".to_owned(), Value::Object(properties));
         definition.insert("additionalProperties".to_owned(), Value::Bool(false));
     }

@@ -1,5 +1,6 @@
 //! From a plan to values: every store at once, fallbacks only where the first place is empty.
 
+mod breaker;
 mod failure;
 mod retry;
 mod stores;
@@ -46,7 +47,7 @@ pub async fn resolve(config: &Config, plan: &Plan, cx: &Context) -> Resolution {
     resolve_with(config, plan, cx, &OpenStores::default()).await
 }
 
-/// As [`resolve`], with stores that are open already.
+/// As [`resolve`], with what earlier resolves left: stores that are open already, and those that keep failing.
 pub async fn resolve_with(config: &Config, plan: &Plan, cx: &Context, known: &OpenStores) -> Resolution {
     let stores = Stores::new(config, plan, cx, known);
     stores.ask_all().await;

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dsops_providers::contract::{
     Context, EnvSnapshot, FetchError, FetchErrorKind, Finding, Locator, OpenError, Provider, SecretValue,
@@ -10,6 +10,7 @@ use dsops_providers::contract::{
 };
 use futures::future::{LocalBoxFuture, join_all};
 
+use super::breaker::{Breaker, Try};
 use super::failure::Cause;
 use super::{Answer, retry};
 use crate::config::{Config, ConfigError, Expander, Store};
@@ -18,14 +19,24 @@ use crate::plan::{Candidate, Plan, PlannedStore};
 /// The values of a listed folder, by name.
 type Listing = Vec<(String, Answer)>;
 
-/// Stores that an earlier plan has opened: a plan after it neither logs in again nor asks in vain.
+/// What one resolve leaves to the next: stores that are open already, so that a plan neither logs in again
+/// nor asks in vain, and which stores keep failing. A program that resolves again and again keeps one.
 #[derive(Default)]
-pub struct OpenStores(HashMap<String, Result<Arc<dyn Provider>, Cause>>);
+pub struct OpenStores {
+    opened: HashMap<String, Result<Arc<dyn Provider>, Cause>>,
+    breakers: Mutex<HashMap<String, Arc<Breaker>>>,
+}
 
 impl OpenStores {
     /// Says that a store is not to be asked, and why.
     pub fn refuse(&mut self, store: &str, cause: Cause) {
-        self.0.insert(store.to_owned(), Err(cause));
+        self.opened.insert(store.to_owned(), Err(cause));
+    }
+
+    fn breaker(&self, store: &Store) -> Arc<Breaker> {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let breaker = breakers.entry(store.name.clone());
+        Arc::clone(breaker.or_insert_with(|| Arc::new(Breaker::new(store.breaker))))
     }
 }
 
@@ -50,6 +61,8 @@ struct Opened {
     provider: Arc<dyn Provider>,
     /// Carries the store's deadline, which starts when the store is first needed.
     cx: Context,
+    /// Counts, at the end of the resolve, whether the store answered.
+    attempt: Try,
 }
 
 impl<'a> Stores<'a> {
@@ -80,7 +93,7 @@ impl<'a> Stores<'a> {
             let opened = state.opened.into_inner()?;
             Some((planned.name.clone(), opened.map(|opened| opened.provider)))
         });
-        OpenStores(opened.collect())
+        OpenStores { opened: opened.collect(), breakers: Mutex::default() }
     }
 
     /// Asks every store for its first batch, all stores at once.
@@ -189,6 +202,7 @@ impl<'a> Stores<'a> {
         let locators: Vec<Locator> =
             indices.iter().filter_map(|index| planned.locators.get(*index).cloned()).collect();
         let answers = retry::fetch(opened.provider.as_ref(), &opened.cx, &locators).await;
+        answers.iter().for_each(|answer| opened.attempt.note(answer.as_ref().err()));
         state.answers.borrow_mut().extend(indices.into_iter().zip(answers));
     }
 
@@ -201,9 +215,14 @@ impl<'a> Stores<'a> {
         let Some(store) = self.config.stores.get(&planned.name) else {
             return Err(Cause::Fetch { store: planned.name.clone(), reference: None, error: never_asked() });
         };
-        if let Some(known) = self.known.0.get(&planned.name) {
+        let attempt = self.known.breaker(store).admit().map_err(|error| Cause::Fetch {
+            store: store.name.clone(),
+            reference: None,
+            error,
+        })?;
+        if let Some(known) = self.known.opened.get(&planned.name) {
             let cx = self.cx.for_store(&store.name, Some(store.timeout));
-            return known.clone().map(|provider| Opened { provider, cx });
+            return known.clone().map(|provider| Opened { provider, cx, attempt });
         }
         let mut credentials = HashMap::new();
         for (span, candidate) in &planned.credentials {
@@ -218,7 +237,7 @@ impl<'a> Stores<'a> {
         }
         let cx = self.cx.for_store(&store.name, Some(store.timeout));
         let provider = open(store, self.cx.env(), credentials, &cx)?.into();
-        Ok(Opened { provider, cx })
+        Ok(Opened { provider, cx, attempt })
     }
 }
 
@@ -255,8 +274,9 @@ fn without_credential(store: &str, error: FetchError) -> FetchError {
 
 async fn list(opened: &Opened, folder: &str) -> Result<Listing, FetchError> {
     let Some(lister) = opened.provider.lister() else { return Err(never_asked()) };
-    let entries = retry::attempt(&opened.cx, || lister.list(&opened.cx, folder)).await?;
-    Ok(entries.into_iter().map(|entry| (entry.name, entry.value.map(Arc::new))).collect())
+    let entries = retry::attempt(&opened.cx, || lister.list(&opened.cx, folder)).await;
+    opened.attempt.note(entries.as_ref().err());
+    Ok(entries?.into_iter().map(|entry| (entry.name, entry.value.map(Arc::new))).collect())
 }
 
 fn seen(

@@ -48,6 +48,8 @@ mod plan;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod resilience;
+#[cfg(test)]
 mod security;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
