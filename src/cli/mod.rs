@@ -4,6 +4,7 @@ mod completion;
 mod doctor;
 mod exec;
 mod get;
+mod infisical;
 mod init;
 #[cfg(feature = "local")]
 mod local;
@@ -68,6 +69,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Validate(validate::Validate),
     Stores(stores::Stores),
+    Infisical(infisical::Infisical),
     #[cfg(feature = "local")]
     Local(local::Local),
     Init(init::Init),
@@ -131,6 +133,7 @@ pub(crate) fn main() -> u8 {
         Command::Schema(command) => command.run(&session),
         #[cfg(feature = "local")]
         Command::Local(command) => command.run(&session),
+        Command::Infisical(command) => command.run(&session),
         Command::Init(command) => command.run(&session),
         Command::Completion(command) => command.run(&session),
         Command::Man(command) => command.run(&session),

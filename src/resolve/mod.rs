@@ -8,11 +8,11 @@ mod stores;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dsops_providers::contract::{Context, FetchError, Finding, SecretValue};
+use dsops_providers::contract::{Context, FetchError, Finding, Provider, SecretValue};
 use indexmap::IndexMap;
 
 pub use failure::{Cause, Failure, fetch_code};
-pub use retry::fetch as fetch_with_retry;
+pub use retry::{attempt, fetch as fetch_with_retry};
 pub use stores::{OpenStores, open};
 
 use crate::config::{Config, Origin};
@@ -131,6 +131,21 @@ pub async fn check(config: &Config, plan: &Plan, cx: &Context) -> Checked {
     let stores = Stores::new(config, plan, cx, &known);
     let findings = stores.check_all().await;
     Checked { findings, stores: stores.into_open() }
+}
+
+/// Opens one store of a plan, with what other stores hold to open it. The context carries its deadline.
+///
+/// # Errors
+///
+/// Where it cannot be opened.
+pub async fn open_one(
+    config: &Config,
+    plan: &Plan,
+    store: &str,
+    cx: &Context,
+) -> Result<(Arc<dyn Provider>, Context), Cause> {
+    let known = OpenStores::default();
+    Stores::new(config, plan, cx, &known).open_one(store).await
 }
 
 /// What looking in one place came to.

@@ -75,7 +75,7 @@ pub async fn fetch(provider: &dyn Provider, cx: &Context, locators: &[Locator]) 
 /// # Errors
 ///
 /// The last error that tells why.
-pub(super) async fn attempt<T, F, Fut>(cx: &Context, mut action: F) -> Result<T, FetchError>
+pub async fn attempt<T, F, Fut>(cx: &Context, mut action: F) -> Result<T, FetchError>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, FetchError>>,

@@ -86,6 +86,16 @@ impl<'a> Stores<'a> {
         .await
     }
 
+    /// Opens a store of the plan, whoever else is in it.
+    pub(super) async fn open_one(&self, store: &str) -> Result<(Arc<dyn Provider>, Context), Cause> {
+        let mut all = self.states.iter().zip(&self.plan.stores);
+        let Some((state, planned)) = all.find(|(_, planned)| planned.name == store) else {
+            return Err(Cause::Fetch { store: store.to_owned(), reference: None, error: never_asked() });
+        };
+        let opened = self.opened(state, planned).await.as_ref().map_err(Clone::clone)?;
+        Ok((Arc::clone(&opened.provider), opened.cx.clone()))
+    }
+
     /// Gives away the stores that were opened, and why others were not.
     pub(super) fn into_open(self) -> OpenStores {
         let states = self.states.into_iter().zip(&self.plan.stores);

@@ -32,6 +32,8 @@ mod infisical;
 #[cfg(test)]
 mod infisical_access;
 #[cfg(test)]
+mod infisical_discovery;
+#[cfg(test)]
 mod infisical_errors;
 #[cfg(test)]
 mod infisical_tls;

@@ -11,6 +11,7 @@ mod context;
 mod credential;
 mod decode;
 mod error;
+mod explorer;
 mod finding;
 mod locator;
 mod node;
@@ -25,6 +26,7 @@ pub use context::{Context, ContextBuilder, EnvSnapshot, Meter, NoPrompt, Prompt}
 pub use credential::{Credential, Literal};
 pub use decode::{DecodeError, DecodeErrorKind, Expand, NoExpansion, decode};
 pub use error::{FetchError, FetchErrorKind};
+pub use explorer::{Depth, EnvironmentEntry, Explorer, Place, ProjectEntry, SecretName};
 pub use finding::{Finding, Status};
 pub use locator::Locator;
 pub use node::{Key, Node, NodeKind, Scalar, Span};

@@ -125,7 +125,11 @@ impl Api {
     }
 
     /// Makes a call about secrets by the older routes, and by the newer ones where those are gone.
-    async fn secrets(&self, cx: &Context, request: impl Fn(Routes) -> Request) -> Result<Answer, FetchError> {
+    pub(super) async fn secrets(
+        &self,
+        cx: &Context,
+        request: impl Fn(Routes) -> Request,
+    ) -> Result<Answer, FetchError> {
         if self.is_v4() {
             return self.call(cx, &request(Routes::V4)).await;
         }
@@ -142,7 +146,7 @@ impl Api {
     }
 
     /// Sends a call with the session's grant; with a new one, once, where the server refuses the token.
-    async fn call(&self, cx: &Context, request: &Request) -> Result<Answer, FetchError> {
+    pub(super) async fn call(&self, cx: &Context, request: &Request) -> Result<Answer, FetchError> {
         let grant = self.session.grant(cx, &self.site).await?;
         let answer = send(cx, &self.site, grant.sign(request.clone())?).await?;
         if answer.is_success() {
@@ -161,7 +165,7 @@ impl Api {
     }
 }
 
-fn success(answer: &Answer) -> Result<&Answer, Failure> {
+pub(super) fn success(answer: &Answer) -> Result<&Answer, Failure> {
     if answer.is_success() {
         return Ok(answer);
     }
@@ -173,7 +177,7 @@ fn success(answer: &Answer) -> Result<&Answer, Failure> {
 
 /// The two generations of routes for secrets.
 #[derive(Clone, Copy)]
-enum Routes {
+pub(super) enum Routes {
     /// Every server up to 2026.
     V3,
     /// Servers since the autumn of 2025, in two forms that differ in names and defaults.
@@ -195,7 +199,7 @@ impl Routes {
         }
     }
 
-    fn root(self) -> &'static str {
+    pub(super) fn root(self) -> &'static str {
         match self {
             Self::V3 => "/api/v3/secrets/raw",
             Self::V4 => "/api/v4/secrets",

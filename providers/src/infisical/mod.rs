@@ -4,6 +4,7 @@ mod api;
 mod auth;
 mod check;
 mod config;
+mod discover;
 mod error;
 mod place;
 mod plan;
@@ -22,8 +23,8 @@ use self::auth::Session;
 use self::plan::{Ask, FolderPlan};
 use self::read::{Folder, Values};
 use crate::contract::{
-    About, Answers, AuthMethod, Backend, Context, Cost, DecodeError, Entry, FetchError, FetchErrorKind,
-    Finding, Lister, Locator, LocatorError, Node, Parts, Provider, SecretValue,
+    About, Answers, AuthMethod, Backend, Context, Cost, DecodeError, Entry, Explorer, FetchError,
+    FetchErrorKind, Finding, Lister, Locator, LocatorError, Node, Parts, Provider, SecretValue,
 };
 
 pub use config::{InfisicalAuth, InfisicalConfig, InfisicalMethod};
@@ -134,6 +135,10 @@ impl Provider for Infisical {
     }
 
     fn lister(&self) -> Option<&dyn Lister> {
+        Some(self)
+    }
+
+    fn explorer(&self) -> Option<&dyn Explorer> {
         Some(self)
     }
 }
