@@ -40,6 +40,8 @@ mod infisical_tls;
 #[cfg(test)]
 mod init;
 #[cfg(test)]
+mod init_infisical;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod local;
