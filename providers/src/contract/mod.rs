@@ -3,6 +3,7 @@
 //! A backend is a folder that implements [`Provider`] and [`Backend`]. Everything that dsops shows
 //! about it (schema, docs, completion, doctor, `init`) derives from that one declaration.
 
+mod access;
 mod answers;
 mod backend;
 #[cfg(any(test, feature = "conformance"))]
@@ -18,6 +19,7 @@ mod node;
 mod provider;
 mod secret;
 
+pub use access::{Access, Grant, Rules};
 pub use answers::Answers;
 pub use backend::{
     About, AuthMethod, Backend, Cost, Descriptor, LocatorError, LocatorPart, OpenError, Parts,

@@ -1,5 +1,6 @@
 //! Infisical: one list per folder, every answer checked, one login for the process.
 
+mod access;
 mod api;
 mod auth;
 mod check;
@@ -23,7 +24,7 @@ use self::auth::Session;
 use self::plan::{Ask, FolderPlan};
 use self::read::{Folder, Values};
 use crate::contract::{
-    About, Answers, AuthMethod, Backend, Context, Cost, DecodeError, Entry, Explorer, FetchError,
+    About, Access, Answers, AuthMethod, Backend, Context, Cost, DecodeError, Entry, Explorer, FetchError,
     FetchErrorKind, Finding, Lister, Locator, LocatorError, Node, Parts, Provider, SecretValue,
 };
 
@@ -102,6 +103,10 @@ auth:
             InfisicalMethod::ServiceToken => Cost { logins: 0, requests: reads + 1, processes: 0 },
             InfisicalMethod::ApiKey => Cost { logins: 0, requests: reads, processes: 0 },
         }
+    }
+
+    fn access(config: &InfisicalConfig, locators: &[Locator], folders: &[String]) -> Access {
+        access::access(config, locators, folders)
     }
 
     fn open(config: InfisicalConfig, cx: &Context) -> Result<Self, FetchError> {
