@@ -179,8 +179,8 @@ fn read_breaker(node: &Node) -> Result<BreakerSettings, ConfigError> {
             }
             other => {
                 let known = [FAILURES, HALF_OPEN_AFTER];
-                let help = did_you_mean(other, known.into_iter())
-                    .unwrap_or_else(|| format!("known here: {}", and_ticked(known.into_iter())));
+                let help = did_you_mean(other, known)
+                    .unwrap_or_else(|| format!("known here: {}", and_ticked(known)));
                 return Err(ConfigError::at(Code::UnknownField, key.span, format!("unknown key `{other}`"))
                     .help(help));
             }
