@@ -150,7 +150,9 @@ fn a_proxy_carries_a_tunnel_and_sees_nothing_of_what_is_in_it() {
     for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
         let run = with("https://infisical.example:8443", "timeout: 10s", &certificate.pem());
         let run = run.env(variable, format!("http://me:proxy-secret@{}", proxy.address()));
-        let _ = discreet(run.get("A").run(), &server).code(0).stdout(value("key")).stderr_empty();
+        let run = run.env("DSOPS_LOG", "trace").get("A").run().code(0).stdout(value("key"));
+        let run = discreet(run, &server).stderr_lacks("proxy-secret");
+        let _ = run.stderr_lacks("bWU6cHJveHktc2VjcmV0");
     }
     let seen = proxy.seen();
     assert!(
