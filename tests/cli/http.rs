@@ -209,6 +209,9 @@ fn plain_http_is_for_names_of_a_cluster_and_for_those_that_the_file_names() {
         assert!(proxy.seen().len() > before, "the host was called, through the proxy of the environment");
     }
     let options = options("http://infisical.lan:8080");
+    let allowed = file(&format!("{options}, allow_http: infisical.lan, timeout_ms: 300"), ONE);
+    let doctor = dsops().config(allowed).env("HTTP_PROXY", format!("http://{}", proxy.address()));
+    let _ = doctor.args(["doctor"]).run().code(1).stdout_has("plain http, as `allow_http` has it");
     for options in [options.clone(), format!("{options}, allow_http: lan")] {
         let run = dsops().config(file(&options, ONE)).args(["validate"]).run().code(3);
         let _ = run.stderr_has("plain http").stderr_has("allow_http: infisical.lan");
