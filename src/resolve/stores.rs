@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dsops_providers::contract::{
     Context, EnvSnapshot, FetchError, FetchErrorKind, Finding, Locator, OpenError, Provider, SecretValue,
@@ -20,24 +20,47 @@ use crate::plan::{Candidate, Plan, PlannedStore};
 type Listing = Vec<(String, Answer)>;
 
 /// What one resolve leaves to the next: stores that are open already, so that a plan neither logs in again
-/// nor asks in vain, and which stores keep failing. A program that resolves again and again keeps one.
+/// nor asks in vain, and which stores keep failing. A program that resolves again and again keeps one for
+/// each `Config`. A refused login is final for it, since identities lock after a few, unless the credentials
+/// come from another store, which may hold others the next time.
 #[derive(Default)]
 pub struct OpenStores {
-    opened: HashMap<String, Result<Arc<dyn Provider>, Cause>>,
+    opened: Mutex<HashMap<String, Result<Arc<dyn Provider>, Cause>>>,
     breakers: Mutex<HashMap<String, Arc<Breaker>>>,
 }
 
 impl OpenStores {
     /// Says that a store is not to be asked, and why.
     pub fn refuse(&mut self, store: &str, cause: Cause) {
-        self.opened.insert(store.to_owned(), Err(cause));
+        self.keep(store, Err(cause));
+    }
+
+    fn keep(&self, store: &str, opened: Result<Arc<dyn Provider>, Cause>) {
+        lock(&self.opened).insert(store.to_owned(), opened);
+    }
+
+    fn known(&self, store: &str) -> Option<Result<Arc<dyn Provider>, Cause>> {
+        lock(&self.opened).get(store).cloned()
+    }
+
+    /// Notes an answer, or why there is none.
+    fn note(&self, planned: &PlannedStore, attempt: &Try, error: Option<&FetchError>) {
+        attempt.note(error);
+        let is_refused = error.is_some_and(|error| error.kind() == FetchErrorKind::Unauthenticated);
+        if is_refused && !planned.credentials.is_empty() {
+            lock(&self.opened).remove(&planned.name);
+        }
     }
 
     fn breaker(&self, store: &Store) -> Arc<Breaker> {
-        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut breakers = lock(&self.breakers);
         let breaker = breakers.entry(store.name.clone());
         Arc::clone(breaker.or_insert_with(|| Arc::new(Breaker::new(store.breaker))))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(super) struct Stores<'a> {
@@ -103,7 +126,7 @@ impl<'a> Stores<'a> {
             let opened = state.opened.into_inner()?;
             Some((planned.name.clone(), opened.map(|opened| opened.provider)))
         });
-        OpenStores { opened: opened.collect(), breakers: Mutex::default() }
+        OpenStores { opened: Mutex::new(opened.collect()), breakers: Mutex::default() }
     }
 
     /// Asks every store for its first batch, all stores at once.
@@ -179,7 +202,7 @@ impl<'a> Stores<'a> {
             .partition(|index| {
                 planned.locators.get(*index).is_some_and(|locator| planned.is_listed(locator))
             });
-        let list_all = join_all(planned.folders.iter().map(|folder| list(opened, folder)));
+        let list_all = join_all(planned.folders.iter().map(|folder| self.list(planned, opened, folder)));
         let (listings, ()) = futures::join!(list_all, self.fetch_into(state, planned, opened, asked));
         // What a list shows need not be asked for; what it does not show is, since lists can be silently empty.
         let mut unseen = Vec::new();
@@ -212,8 +235,22 @@ impl<'a> Stores<'a> {
         let locators: Vec<Locator> =
             indices.iter().filter_map(|index| planned.locators.get(*index).cloned()).collect();
         let answers = retry::fetch(opened.provider.as_ref(), &opened.cx, &locators).await;
-        answers.iter().for_each(|answer| opened.attempt.note(answer.as_ref().err()));
+        for answer in &answers {
+            self.known.note(planned, &opened.attempt, answer.as_ref().err());
+        }
         state.answers.borrow_mut().extend(indices.into_iter().zip(answers));
+    }
+
+    async fn list(
+        &self,
+        planned: &PlannedStore,
+        opened: &Opened,
+        folder: &str,
+    ) -> Result<Listing, FetchError> {
+        let Some(lister) = opened.provider.lister() else { return Err(never_asked()) };
+        let entries = retry::attempt(&opened.cx, || lister.list(&opened.cx, folder)).await;
+        self.known.note(planned, &opened.attempt, entries.as_ref().err());
+        Ok(entries?.into_iter().map(|entry| (entry.name, entry.value.map(Arc::new))).collect())
     }
 
     /// Opens a store, once for all that need it.
@@ -230,9 +267,9 @@ impl<'a> Stores<'a> {
             reference: None,
             error,
         })?;
-        if let Some(known) = self.known.opened.get(&planned.name) {
+        if let Some(known) = self.known.known(&planned.name) {
             let cx = self.cx.for_store(&store.name, Some(store.timeout));
-            return known.clone().map(|provider| Opened { provider, cx, attempt });
+            return known.map(|provider| Opened { provider, cx, attempt });
         }
         let mut credentials = HashMap::new();
         for (span, candidate) in &planned.credentials {
@@ -246,7 +283,8 @@ impl<'a> Stores<'a> {
             credentials.insert(*span, value);
         }
         let cx = self.cx.for_store(&store.name, Some(store.timeout));
-        let provider = open(store, self.cx.env(), credentials, &cx)?.into();
+        let provider: Arc<dyn Provider> = open(store, self.cx.env(), credentials, &cx)?.into();
+        self.known.keep(&planned.name, Ok(Arc::clone(&provider)));
         Ok(Opened { provider, cx, attempt })
     }
 }
@@ -280,13 +318,6 @@ fn without_credential(store: &str, error: FetchError) -> FetchError {
         Some(help) => missing.help(help),
         None => missing,
     }
-}
-
-async fn list(opened: &Opened, folder: &str) -> Result<Listing, FetchError> {
-    let Some(lister) = opened.provider.lister() else { return Err(never_asked()) };
-    let entries = retry::attempt(&opened.cx, || lister.list(&opened.cx, folder)).await;
-    opened.attempt.note(entries.as_ref().err());
-    Ok(entries?.into_iter().map(|entry| (entry.name, entry.value.map(Arc::new))).collect())
 }
 
 fn seen(

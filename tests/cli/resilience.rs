@@ -10,7 +10,8 @@ use dsops::resolve::{self, OpenStores, Resolution};
 use dsops_providers::contract::{Context, EnvSnapshot, FetchErrorKind};
 
 use super::lab::{
-    BOTH, CLIENT_ID, CLIENT_SECRET, Exec, LIST, against, discreet, dsops, file, options, value, with_key,
+    AUTH, BOTH, CLIENT_ID, CLIENT_SECRET, Exec, LIST, against, discreet, dsops, file, options, options_with,
+    value, with_key,
 };
 use crate::support::infisical::{Fault, Generation, Server};
 
@@ -76,13 +77,14 @@ struct Program {
 
 impl Program {
     fn new(server: &Server, more: &str) -> Self {
-        let options = format!("{}, timeout_ms: 150{more}", options(&server.url()));
-        let text = file(&options, "A: {from: infisical/KEY}");
+        let options = format!("{}{more}", options(&server.url()));
+        Self::of(file(&options, "A: {from: infisical/KEY}"), CLIENT_SECRET)
+    }
+
+    fn of(text: String, secret: &str) -> Self {
         let config = config::load_text(Path::new("dsops.yaml"), text).expect("a file that loads");
         let env: EnvSnapshot =
-            [("INFISICAL_CLIENT_ID", CLIENT_ID), ("INFISICAL_CLIENT_SECRET", CLIENT_SECRET)]
-                .into_iter()
-                .collect();
+            [("INFISICAL_CLIENT_ID", CLIENT_ID), ("INFISICAL_CLIENT_SECRET", secret)].into_iter().collect();
         let plan = Plan::new(&config, config.environment("dev").expect("an environment"), &env);
         let cx = Context::builder().env(env).build();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -110,7 +112,7 @@ impl Program {
 #[test]
 fn a_store_that_keeps_failing_is_left_alone_and_asked_again_later() {
     let server = with_key(Generation::July2026).fault("*", Fault::status(503)).start();
-    let program = Program::new(&server, ", breaker: {half_open_after: 400ms}");
+    let program = Program::new(&server, ", timeout_ms: 150, breaker: {half_open_after: 400ms}");
     for _ in 0..5 {
         assert!(program.fail().contains("cannot serve now"));
     }
@@ -135,6 +137,45 @@ fn a_store_that_keeps_failing_is_left_alone_and_asked_again_later() {
     };
     assert!(opened.elapsed() >= Duration::from_millis(350), "{:?}", opened.elapsed());
     assert_eq!(Arc::as_ref(&resolution.values["A"].value).len(), value("key").len());
+}
+
+#[test]
+fn a_thousand_resolves_take_one_login_and_one_connection() {
+    for generation in BOTH {
+        let server = with_key(generation).start();
+        let program = Program::new(&server, "");
+        for _ in 0..1_000 {
+            assert!(program.resolve().failures.is_empty());
+        }
+        assert_eq!((server.logins(), server.total(), server.connections()), (1, 1_001, 1));
+        // A value that changes is seen, and a token that is refused is replaced.
+        server.change(|world| {
+            world.secret("dev", "/", "KEY", "another").revoke_tokens();
+        });
+        let resolution = program.resolve();
+        assert!(resolution.failures.is_empty(), "{:?}", resolution.failures);
+        assert_eq!(resolution.values["A"].value.len(), "another".len());
+        assert_eq!(server.logins(), 2);
+    }
+}
+
+#[test]
+fn a_refused_login_is_final_unless_another_store_may_hold_other_credentials() {
+    let fixed = options_with("HOST", AUTH);
+    let held = options_with(
+        "HOST",
+        "{client_id: '${INFISICAL_CLIENT_ID}', client_secret: {from: keys/INFISICAL_CLIENT_SECRET}}",
+    );
+    for (options, logins) in [(fixed, 1), (held, 2)] {
+        let server = with_key(Generation::June2025).start();
+        let options = options.replace("HOST", &server.url());
+        let text = file(&options, "A: {from: infisical/KEY}").replace("envs:", "  keys: {type: env}\nenvs:");
+        let program = Program::of(text, "wrong");
+        for _ in 0..2 {
+            assert_eq!(program.resolve().failures.len(), 1);
+        }
+        assert_eq!(server.logins(), logins);
+    }
 }
 
 #[test]

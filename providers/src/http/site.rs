@@ -81,6 +81,12 @@ impl Site {
         if base.query().is_some() || base.fragment().is_some() {
             return refuse("holds a query or a fragment", "leave out what stands after `?` or `#`");
         }
+        if base.scheme() == "http" && tls.client.is_some() {
+            return refuse(
+                "uses plain http, where no client certificate can be shown",
+                "use `https`, or take `tls` out",
+            );
+        }
         let site = Self { base, tls, at_once: AT_ONCE };
         match site.base.scheme() {
             "https" => Ok(site),

@@ -70,6 +70,15 @@ fn plain_http_goes_into_a_cluster_and_where_it_is_allowed_by_name() {
 }
 
 #[test]
+fn a_client_certificate_and_plain_http_contradict_each_other() {
+    let files = ClientFiles { certificate: "me.pem".into(), key: "me.key".into() };
+    let tls = Tls { client: Some(files), ..Tls::default() };
+    let error = Site::parse("http://localhost", tls.clone()).unwrap_err();
+    assert!(error.message().contains("client certificate"), "{error}");
+    Site::parse("https://localhost", tls).unwrap();
+}
+
+#[test]
 fn an_address_is_a_place_and_nothing_else() {
     for bad in [
         "example.com",
