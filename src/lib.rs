@@ -9,6 +9,7 @@ pub mod environment;
 pub mod exec;
 pub mod exit;
 pub mod plan;
+pub mod policy;
 pub mod reference;
 pub mod render;
 pub mod resolve;

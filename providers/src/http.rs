@@ -7,11 +7,13 @@
 
 mod answer;
 mod failure;
+mod gate;
+mod options;
 mod site;
+mod tls;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Mutex;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -21,30 +23,25 @@ use zeroize::Zeroizing;
 use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
 
 pub use answer::Answer;
-pub use site::{Site, segment};
-
-/// What a store asks of TLS. Stores that ask for the same share a client and its connections.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Tls {
-    /// A PEM file of authorities to trust besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Whether any certificate will do.
-    pub accept_any: bool,
-}
+pub use gate::AT_ONCE;
+pub use options::{Hosts, TlsOptions};
+pub use site::{Route, Site, segment};
+pub use tls::{ClientFiles, Tls};
 
 /// What makes two clients different.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct ClientKey {
     /// `None` where nothing is encrypted: no authorities need to be loaded then.
     tls: Option<Tls>,
-    /// Whether the server is on this machine, where no proxy may come between.
-    loopback: bool,
+    /// Where the server is, and so whether a proxy may come between.
+    route: Route,
 }
 
 /// The clients of this process.
 #[derive(Default)]
 pub struct Http {
     clients: Mutex<HashMap<ClientKey, reqwest::Client>>,
+    gates: gate::Gates,
 }
 
 impl Http {
@@ -52,11 +49,10 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// `Unsupported` where the CA file cannot be read or holds no certificate; `Unavailable` where an
-    /// `https` site needs the system's authorities and there are none.
+    /// `Unsupported` where a file of certificates or the client's key cannot be read or is none;
+    /// `Unavailable` where an `https` site needs the system's authorities and there are none.
     pub fn client(&self, site: &Site) -> Result<reqwest::Client, FetchError> {
-        let key =
-            ClientKey { tls: site.is_encrypted().then(|| site.tls().clone()), loopback: site.is_loopback() };
+        let key = ClientKey { tls: site.is_encrypted().then(|| site.tls().clone()), route: site.route() };
         let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
@@ -73,16 +69,20 @@ fn build(key: &ClientKey) -> Result<reqwest::Client, FetchError> {
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("dsops/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none());
-    if key.loopback {
+    // What is not encrypted stays inside a cluster, too, whatever proxy the environment names.
+    if key.route == Route::ThisMachine || (key.route == Route::Cluster && key.tls.is_none()) {
         builder = builder.no_proxy();
     }
     builder = match &key.tls {
+        Some(tls) => tls.apply(builder)?,
         // Reading the system's authorities takes milliseconds, and fails where there are none.
-        // Where nothing is encrypted no name server is asked either: it could lead off this machine.
-        None => builder.tls_certs_only([]).dns_resolver(ThisMachine),
-        Some(tls) => with_tls(builder, tls)?,
+        None => builder.tls_certs_only([]),
     };
-    builder.build().map_err(|error| failure::of_client(&error))
+    // No name server is asked about this machine: it could lead off it, with nothing encrypted.
+    if key.tls.is_none() && key.route == Route::ThisMachine {
+        builder = builder.dns_resolver(ThisMachine);
+    }
+    builder.build().map_err(|error| failure::of_client(&error, key.tls.as_ref()))
 }
 
 /// Resolves every name to this machine, as RFC 6761, section 6.3, has it for `localhost` and what is below it.
@@ -95,26 +95,6 @@ impl Resolve for ThisMachine {
         let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
         Box::pin(std::future::ready(Ok(Box::new(addresses) as Addrs)))
     }
-}
-
-fn with_tls(mut builder: reqwest::ClientBuilder, tls: &Tls) -> Result<reqwest::ClientBuilder, FetchError> {
-    if let Some(path) = &tls.ca_file {
-        let unusable = |why: String| {
-            FetchError::new(FetchErrorKind::Unsupported, format!("the CA file `{}` {why}", path.display()))
-                .help("name a PEM file with the authority's certificate")
-        };
-        let pem = std::fs::read(path).map_err(|error| unusable(format!("cannot be read: {error}")))?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-            .map_err(|_| unusable("holds no certificate".to_owned()))?;
-        if certificates.is_empty() {
-            return Err(unusable("holds no certificate".to_owned()));
-        }
-        builder = builder.tls_certs_merge(certificates);
-    }
-    if tls.accept_any {
-        builder = builder.tls_danger_accept_invalid_certs(true);
-    }
-    Ok(builder)
 }
 
 /// One call, without its credentials, so that it can be sent again with others.
@@ -193,6 +173,15 @@ impl Request {
 pub async fn send(cx: &Context, site: &Site, request: Request) -> Result<Answer, FetchError> {
     let url = site.url(&request.path)?;
     let client = cx.http().client(site)?;
+    if site.is_encrypted() && site.tls().accept_any {
+        cx.notice(&format!(
+            "`{}` does not check the certificate of `{}` (`insecure_skip_verify`): whoever is on the network \
+             can read and change every secret",
+            cx.store(),
+            site.host()
+        ));
+    }
+    let _permit = cx.http().gates.pass(cx, site).await?;
     let mut call = client.request(request.method, url).header(reqwest::header::ACCEPT, "application/json");
     if !request.query.is_empty() {
         call = call.query(&request.query);

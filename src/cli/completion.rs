@@ -89,6 +89,7 @@ fn completed(arg: Arg, path: &str) -> Arg {
         ("init", _) => arg,
         (_, "env") => arg.add(ArgValueCandidates::new(names::environments)),
         ("local", "store") => arg.add(ArgValueCandidates::new(names::local_stores)),
+        ("infisical", "store") => arg.add(ArgValueCandidates::new(names::infisical_stores)),
         ("local set" | "local get" | "local delete" | "local history", "key") => {
             arg.add(ArgValueCandidates::new(names::local_keys))
         }

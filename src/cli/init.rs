@@ -1,5 +1,7 @@
 //! `dsops init`: a first `dsops.yaml`, that loads.
 
+mod discover;
+mod found;
 mod questions;
 mod template;
 
@@ -19,6 +21,9 @@ use crate::diagnostics::Diagnostic;
 /// Write a first `dsops.yaml`
 ///
 /// Asks on a terminal; elsewhere, and with --yes, takes the flags and defaults. Never overwrites a file.
+///
+/// For Infisical it logs in where the environment holds an identity's credentials, or where they are typed, and
+/// writes the project's environments and the names of its secrets. Neither credentials nor values are written.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  dsops init\n  dsops init --type infisical --project-id 64f7e4d2-… --env dev --env production"
@@ -34,8 +39,14 @@ pub(crate) struct Init {
     #[arg(long, short, value_name = "NAME")]
     env: Vec<String>,
     /// For Infisical: the project's id
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "project")]
     project_id: Option<String>,
+    /// For Infisical, after a login: the project, by its id, slug or name
+    #[arg(long, value_name = "PROJECT", conflicts_with = "offline")]
+    project: Option<String>,
+    /// Ask no server
+    #[arg(long)]
+    offline: bool,
     /// For stores that have a server of their own: its address
     #[arg(long, value_name = "URL")]
     host: Option<String>,
@@ -55,7 +66,7 @@ impl Init {
         if path.symlink_metadata().is_ok() {
             return Err(exists(&path));
         }
-        let answers = self.answers()?;
+        let answers = self.answers(session)?;
         let text = template::text(&answers);
         check(&path, &text)?;
         write(&path, &text)?;
@@ -64,7 +75,8 @@ impl Init {
             let shadowed = shadowed.display();
             session.output.remark(&format!("in this directory it is now used in place of {shadowed}"));
         }
-        session.output.line(&template::next_steps(&answers, &path, file_to_name(session, &path)))?;
+        let file = file_to_name(session, &path);
+        session.output.line(&template::next_steps(&answers, &path, file, &session.env))?;
         Ok(exit::OK)
     }
 }

@@ -5,6 +5,7 @@ mod completion;
 mod doctor;
 mod exec;
 mod get;
+mod infisical;
 mod init;
 #[cfg(feature = "local")]
 mod local;
@@ -69,6 +70,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Validate(validate::Validate),
     Stores(stores::Stores),
+    Infisical(infisical::Infisical),
     #[cfg(feature = "local")]
     Local(local::Local),
     Init(init::Init),
@@ -134,6 +136,7 @@ pub(crate) fn main() -> u8 {
         #[cfg(feature = "local")]
         Command::Local(command) => command.run(&session),
         Command::Cache(command) => command.run(&session),
+        Command::Infisical(command) => command.run(&session),
         Command::Init(command) => command.run(&session),
         Command::Completion(command) => command.run(&session),
         Command::Man(command) => command.run(&session),

@@ -1,5 +1,7 @@
 //! `dsops plan`: what an environment would fetch, without asking any store.
 
+mod policy;
+
 use clap::Args;
 use dsops::exit;
 
@@ -9,7 +11,7 @@ use crate::diagnostics::Diagnostic;
 
 /// Show what an environment would fetch, without asking any store
 #[derive(Args, Debug)]
-#[command(after_help = "Example: dsops plan --env production")]
+#[command(after_help = "Examples:\n  dsops plan --env production\n  dsops plan --env production --policy")]
 pub(crate) struct Plan {
     /// The environment
     #[arg(long, short, env = "DSOPS_ENV", value_name = "NAME")]
@@ -17,6 +19,9 @@ pub(crate) struct Plan {
     /// Print the plan as JSON
     #[arg(long)]
     json: bool,
+    /// Print the least access that the environment needs at its stores instead
+    #[arg(long)]
+    policy: bool,
 }
 
 impl Plan {
@@ -24,11 +29,18 @@ impl Plan {
         let config = session.load()?;
         let environment = session.environment(&config, &self.env)?;
         let plan = session.plan(&config, environment)?;
-        let view = plan.view(&config);
+        if self.policy {
+            let policies = dsops::policy::policy(&config, &plan, &session.env)
+                .map_err(|errors| session.mistakes(&config, &errors))?;
+            let text = match self.json {
+                true => json(&policies)?,
+                false => policy::text(session.output, &policies),
+            };
+            session.output.line(&text)?;
+            return Ok(exit::OK);
+        }
         if self.json {
-            let json = serde_json::to_string_pretty(&view)
-                .map_err(|error| Stop::from(Diagnostic::new("dsops::bug", exit::BUG, error.to_string())))?;
-            session.output.line(&json)?;
+            session.output.line(&json(&plan.view(&config))?)?;
             return Ok(exit::OK);
         }
         session.output.line(&self.text(session, &config, &plan))?;
@@ -82,6 +94,11 @@ impl Plan {
         ));
         lines.join("\n")
     }
+}
+
+fn json(document: &impl serde::Serialize) -> Result<String, Stop> {
+    serde_json::to_string_pretty(document)
+        .map_err(|error| Diagnostic::new("dsops::bug", exit::BUG, error.to_string()).into())
 }
 
 /// Says what a cost is, in words.

@@ -72,10 +72,13 @@ impl Session {
 
     /// Returns what backends work with, where relative paths start at a directory.
     pub(crate) fn context_at(&self, base: &Path) -> Context {
-        let builder = Context::builder().env(self.env.clone()).base_dir(base).prompt(Terminal);
+        let output = self.output;
+        let context = Context::builder().env(self.env.clone()).base_dir(base).prompt(Terminal);
+        // Not silenced by `--quiet`: what is told so is a danger.
+        let context = context.on_notice(move |text| output.warn(text));
         match Tokens::of(&self.env) {
-            Some(tokens) => builder.tokens(tokens).build(),
-            None => builder.build(),
+            Some(tokens) => context.tokens(tokens).build(),
+            None => context.build(),
         }
     }
 

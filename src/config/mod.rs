@@ -17,7 +17,9 @@ pub use error::{Code, ConfigError, Label, Report, Source, Warning};
 pub(crate) use expand::PlanExpander;
 pub use expand::{Expander, OpenText, variables_in};
 pub use load::{FILE_NAME, discover, load, load_text, variable_of_reference};
-pub use model::{Config, Environment, Import, Origin, ReferenceAt, Store, StoreCredential, Variable};
+pub use model::{
+    BreakerSettings, Config, Environment, Import, Origin, ReferenceAt, Store, StoreCredential, Variable,
+};
 pub use policies::{Policies, Rules};
 pub use redact::{Redacted, redact};
 pub use schema::schema;

@@ -1,6 +1,7 @@
 //! What a file means once it has been checked.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct Store {
     pub timeout: Duration,
     /// Whether the token that a login gives is kept for the next run.
     pub token_cache: bool,
+    /// When a program that resolves again and again leaves the store alone.
+    pub breaker: BreakerSettings,
     /// The credentials that come from other stores.
     pub credentials: Vec<StoreCredential>,
     /// The variables that its credential options name. They are taken out of the child.
@@ -60,6 +63,23 @@ impl Store {
         let expander = Expander::new(env);
         let texts = self.open_texts.iter();
         texts.filter_map(|open| expander.expand(&open.raw, open.span).err()).map(ConfigError::from).collect()
+    }
+}
+
+/// When a store that keeps failing is left alone, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerSettings {
+    /// After how many resolves in a row that the store was not there for.
+    pub failures: NonZeroU32,
+    /// After how long one try finds out whether it is back.
+    pub half_open_after: Duration,
+}
+
+impl Default for BreakerSettings {
+    /// Five failures, and one minute.
+    fn default() -> Self {
+        let failures = NonZeroU32::MIN.saturating_add(4);
+        Self { failures, half_open_after: Duration::from_secs(60) }
     }
 }
 

@@ -29,6 +29,8 @@ const PLAIN_OPTIONS: &[&str] = &[
     "type",
     "timeout",
     "timeout_ms",
+    "failures",
+    "half_open_after",
     "host",
     "address",
     "url",
@@ -50,6 +52,9 @@ const PLAIN_OPTIONS: &[&str] = &[
     "expand",
     "ca_cert",
     "insecure_skip_verify",
+    "client_cert",
+    "allow_http",
+    "max_concurrent_requests",
 ];
 
 /// A text without secrets, and where its parts stood.

@@ -137,6 +137,18 @@ fn store_definition(
             }),
         );
         }
+        properties.insert(
+            "breaker".to_owned(),
+            json!({
+                "description": "For programs that resolve again and again through the library: when a store that keeps failing is left alone.",
+                "type": "object",
+                "properties": {
+                    "failures": { "description": "After how many resolves in a row in which the store could not be had. 5 where absent.", "type": "integer", "minimum": 1 },
+                    "half_open_after": { "description": "After how long one try finds out whether it is back: `60s`, `5m`. 60 s where absent.", "type": ["string", "integer"] }
+                },
+                "additionalProperties": false
+            }),
+        );
         definition.insert("properties".to_owned(), Value::Object(properties));
         definition.insert("additionalProperties".to_owned(), Value::Bool(false));
     }

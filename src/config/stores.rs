@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use super::error::{Code, ConfigError, Warning};
 use super::expand::Inspector;
-use super::model::{ReferenceAt, Store, StoreCredential};
+use super::model::{BreakerSettings, ReferenceAt, Store, StoreCredential};
 use super::shape::FromShape;
 use crate::reference::{StoreName, parse_name};
 use crate::suggest::{and_ticked, did_you_mean};
@@ -16,7 +16,7 @@ use crate::suggest::{and_ticked, did_you_mean};
 /// How long a store may take where the file does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The options that the engine reads itself.
-pub(super) const COMMON: &[&str] = &["type", "timeout", "timeout_ms", "token_cache"];
+pub(super) const COMMON: &[&str] = &["type", "timeout", "timeout_ms", "token_cache", "breaker"];
 
 /// What reading the stores gives besides mistakes.
 pub(super) struct Stores {
@@ -75,6 +75,7 @@ fn read_store(
     let options = Node { span: node.span, kind: NodeKind::Map(options) };
     let timeout = read_timeout(node);
     let token_cache = node.get("token_cache").map_or(Ok(true), read_bool);
+    let breaker = read_breaker(node);
     let inspector = Inspector::default();
     let valid = (descriptor.validate)(&options, &inspector).map_err(|error| {
         let at_name = error.span.is_none_or(|place| place == node.span);
@@ -82,10 +83,11 @@ fn read_store(
         // A whole section is too much to underline; its name is enough.
         if at_name { ConfigError { labels: Vec::new(), ..error }.label(span, "") } else { error }
     });
-    let (timeout, token_cache) = match (timeout, token_cache, valid) {
-        (Ok(timeout), Ok(token_cache), Ok(())) => (timeout, token_cache),
-        (timeout, token_cache, valid) => {
-            return Err([timeout.err(), token_cache.err(), valid.err()].into_iter().flatten().collect());
+    let (timeout, token_cache, breaker) = match (timeout, token_cache, breaker, valid) {
+        (Ok(timeout), Ok(token_cache), Ok(breaker), Ok(())) => (timeout, token_cache, breaker),
+        (timeout, token_cache, breaker, valid) => {
+            let errors = [timeout.err(), token_cache.err(), breaker.err(), valid.err()];
+            return Err(errors.into_iter().flatten().collect());
         }
     };
     let credentials = inspector
@@ -106,6 +108,7 @@ fn read_store(
         options,
         timeout,
         token_cache,
+        breaker,
         credentials,
         credential_env: inspector.variables.into_inner(),
         open_texts: inspector.open.into_inner(),
@@ -157,8 +160,47 @@ fn read_timeout(node: &Node) -> Result<Duration, ConfigError> {
             (value, value.text().and_then(|text| text.parse().ok()).map(Duration::from_millis))
         }
     };
-    let longest = Duration::from_secs(3600);
-    parsed.filter(|time| !time.is_zero() && *time <= longest).ok_or_else(|| invalid(value))
+    parsed.filter(|time| is_in_range(*time)).ok_or_else(|| invalid(value))
+}
+
+fn read_breaker(node: &Node) -> Result<BreakerSettings, ConfigError> {
+    const FAILURES: &str = "failures";
+    const HALF_OPEN_AFTER: &str = "half_open_after";
+    let mut settings = BreakerSettings::default();
+    let Some(section) = node.get("breaker") else { return Ok(settings) };
+    let NodeKind::Map(entries) = &section.kind else {
+        return Err(wrong(section, "a mapping of `failures` and `half_open_after`"));
+    };
+    for (key, value) in entries {
+        let invalid = |what: &str, help: &str| {
+            ConfigError::at(Code::Invalid, value.span, what.to_owned()).help(help.to_owned())
+        };
+        match key.name.as_str() {
+            FAILURES => {
+                let failures = value.text().and_then(|text| text.parse().ok());
+                settings.failures = failures
+                    .ok_or_else(|| invalid("not a number of failures, from 1 on", "write `failures: 5`"))?;
+            }
+            HALF_OPEN_AFTER => {
+                let pause = value.text().and_then(parse_duration).filter(|pause| is_in_range(*pause));
+                settings.half_open_after = pause.ok_or_else(|| {
+                    invalid("not a length of time between 1 ms and 1 h", "write `half_open_after: 60s`")
+                })?;
+            }
+            other => {
+                let known = [FAILURES, HALF_OPEN_AFTER];
+                let help = did_you_mean(other, known)
+                    .unwrap_or_else(|| format!("known here: {}", and_ticked(known)));
+                return Err(ConfigError::at(Code::UnknownField, key.span, format!("unknown key `{other}`"))
+                    .help(help));
+            }
+        }
+    }
+    Ok(settings)
+}
+
+fn is_in_range(time: Duration) -> bool {
+    !time.is_zero() && time <= Duration::from_secs(3600)
 }
 
 /// Reads `500ms`, `30s`, `5m`, `1h`, or a plain number of seconds.

@@ -1,5 +1,6 @@
 //! From a plan to values: every store at once, fallbacks only where the first place is empty.
 
+mod breaker;
 mod failure;
 mod retry;
 mod stores;
@@ -7,11 +8,11 @@ mod stores;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dsops_providers::contract::{Context, FetchError, Finding, SecretValue};
+use dsops_providers::contract::{Context, FetchError, Finding, Provider, SecretValue};
 use indexmap::IndexMap;
 
 pub use failure::{Cause, Failure, fetch_code};
-pub use retry::fetch as fetch_with_retry;
+pub use retry::{attempt, fetch as fetch_with_retry};
 pub use stores::{OpenStores, open};
 
 use crate::config::{Config, Origin};
@@ -46,7 +47,7 @@ pub async fn resolve(config: &Config, plan: &Plan, cx: &Context) -> Resolution {
     resolve_with(config, plan, cx, &OpenStores::default()).await
 }
 
-/// As [`resolve`], with stores that are open already.
+/// As [`resolve`], with what earlier resolves left: stores that are open already, and those that keep failing.
 pub async fn resolve_with(config: &Config, plan: &Plan, cx: &Context, known: &OpenStores) -> Resolution {
     let stores = Stores::new(config, plan, cx, known);
     stores.ask_all().await;
@@ -130,6 +131,21 @@ pub async fn check(config: &Config, plan: &Plan, cx: &Context) -> Checked {
     let stores = Stores::new(config, plan, cx, &known);
     let findings = stores.check_all().await;
     Checked { findings, stores: stores.into_open() }
+}
+
+/// Opens one store of a plan, with what other stores hold to open it. The context carries its deadline.
+///
+/// # Errors
+///
+/// Where it cannot be opened.
+pub async fn open_one(
+    config: &Config,
+    plan: &Plan,
+    store: &str,
+    cx: &Context,
+) -> Result<(Arc<dyn Provider>, Context), Cause> {
+    let known = OpenStores::default();
+    Stores::new(config, plan, cx, &known).open_one(store).await
 }
 
 /// What looking in one place came to.

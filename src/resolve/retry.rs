@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
+use backon::{BackoffBuilder as _, ConstantBuilder, ExponentialBuilder};
 use dsops_providers::contract::{Context, FetchError, FetchErrorKind, Locator, Provider};
 
 use super::Answer;
@@ -20,6 +20,17 @@ fn pauses() -> impl Iterator<Item = Duration> {
         .with_jitter()
         .build()
 }
+
+/// What is added to a pause that the store asked for, so that those who were told the same do not come back
+/// as one: between 50 and 100 ms.
+fn spread() -> Duration {
+    let spread = ConstantBuilder::default().with_delay(Duration::from_millis(50)).with_jitter();
+    spread.build().next().unwrap_or_default()
+}
+
+/// How long a store's answers are waited for beyond its deadline. Every request ends at the deadline by
+/// itself, and what had answered by then counts; this is for what does not end.
+const GRACE: Duration = Duration::from_millis(250);
 
 /// Asks for locators until each has an answer that will not change, or the time is up.
 ///
@@ -64,7 +75,7 @@ pub async fn fetch(provider: &dyn Provider, cx: &Context, locators: &[Locator]) 
 /// # Errors
 ///
 /// The last error that tells why.
-pub(super) async fn attempt<T, F, Fut>(cx: &Context, mut action: F) -> Result<T, FetchError>
+pub async fn attempt<T, F, Fut>(cx: &Context, mut action: F) -> Result<T, FetchError>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, FetchError>>,
@@ -95,7 +106,7 @@ fn telling(earlier: Option<FetchError>, error: FetchError) -> FetchError {
 async fn pause(cx: &Context, pauses: &mut impl Iterator<Item = Duration>, asked: Option<Duration>) -> bool {
     let Some(own) = pauses.next() else { return false };
     // The store's own word counts, where it is longer than what we would have waited.
-    let pause = asked.map_or(own, |asked| asked.max(own));
+    let pause = asked.filter(|asked| *asked > own).map_or(own, |asked| asked.saturating_add(spread()));
     match cx.time_left() {
         Ok(Some(left)) if left <= pause => false,
         Err(_) => false,
@@ -107,11 +118,11 @@ async fn pause(cx: &Context, pauses: &mut impl Iterator<Item = Duration>, asked:
     }
 }
 
-/// Bounds a future by the store's deadline.
+/// Bounds a future by the store's deadline, and a little more.
 pub(super) async fn within<T>(cx: &Context, future: impl Future<Output = T>) -> Result<T, FetchError> {
     match cx.time_left()? {
         None => Ok(future.await),
-        Some(left) => tokio::time::timeout(left, future).await.map_err(|_| late(cx)),
+        Some(left) => tokio::time::timeout(left.saturating_add(GRACE), future).await.map_err(|_| late(cx)),
     }
 }
 
@@ -172,6 +183,59 @@ mod tests {
         });
         assert_eq!(error.await.unwrap_err().kind(), FetchErrorKind::Unavailable);
         assert_eq!(tries.load(Ordering::Relaxed), 2);
+    }
+
+    /// Asks for a pause once, or answers some locators and leaves the others until the deadline.
+    struct Slow {
+        pause: Option<Duration>,
+        asked: AtomicUsize,
+    }
+
+    #[async_trait::async_trait]
+    impl Provider for Slow {
+        async fn fetch(&self, cx: &Context, locators: &[Locator]) -> Answers {
+            if let Some(pause) = self.pause
+                && self.asked.fetch_add(1, Ordering::Relaxed) == 0
+            {
+                let limited = FetchError::new(FetchErrorKind::RateLimited, "slowly").retry_after(pause);
+                return Answers::all_failed(locators, &limited);
+            }
+            Answers::each(locators, locators.len(), |locator| async move {
+                if locator.name() == "SLOW" {
+                    tokio::time::sleep(cx.time_left()?.unwrap_or_default()).await;
+                    return Err(FetchError::new(FetchErrorKind::TimedOut, "no answer in time"));
+                }
+                Ok(dsops_providers::contract::SecretValue::from("value"))
+            })
+            .await
+        }
+
+        async fn check(&self, _: &Context) -> Vec<Finding> {
+            Vec::new()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_answered_in_time_counts_although_something_else_did_not() {
+        let slow = Slow { pause: None, asked: AtomicUsize::new(0) };
+        let locators = [Locator::new("FAST"), Locator::new("SLOW"), Locator::new("OTHER")];
+        let answers = fetch(&slow, &context(), &locators).await;
+        let kinds: Vec<_> =
+            answers.iter().map(|answer| answer.as_ref().err().map(FetchError::kind)).collect();
+        assert_eq!(kinds, [None, Some(FetchErrorKind::TimedOut), None]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_that_the_store_asks_for_is_lengthened_by_a_little_only() {
+        for seconds in [1, 7] {
+            let slow = Slow { pause: Some(Duration::from_secs(seconds)), asked: AtomicUsize::new(0) };
+            let cx = Context::builder().build().for_store("store", Some(Duration::from_secs(30)));
+            let started = tokio::time::Instant::now();
+            let answers = fetch(&slow, &cx, &[Locator::new("A")]).await;
+            assert!(answers[0].is_ok());
+            let beyond = started.elapsed() - Duration::from_secs(seconds);
+            assert!((50..=105).contains(&beyond.as_millis()), "{beyond:?}");
+        }
     }
 
     #[tokio::test]

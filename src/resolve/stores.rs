@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dsops_providers::contract::{
     Context, EnvSnapshot, FetchError, FetchErrorKind, Finding, Locator, NoTokens, OpenError, Provider,
@@ -10,6 +10,7 @@ use dsops_providers::contract::{
 };
 use futures::future::{LocalBoxFuture, join_all};
 
+use super::breaker::{Breaker, Try};
 use super::failure::Cause;
 use super::{Answer, retry};
 use crate::config::{Config, ConfigError, Expander, Store};
@@ -18,15 +19,48 @@ use crate::plan::{Candidate, Plan, PlannedStore};
 /// The values of a listed folder, by name.
 type Listing = Vec<(String, Answer)>;
 
-/// Stores that an earlier plan has opened: a plan after it neither logs in again nor asks in vain.
+/// What one resolve leaves to the next: stores that are open already, so that a plan neither logs in again
+/// nor asks in vain, and which stores keep failing. A program that resolves again and again keeps one for
+/// each `Config`. A refused login is final for it, since identities lock after a few, unless the credentials
+/// come from another store, which may hold others the next time.
 #[derive(Default)]
-pub struct OpenStores(HashMap<String, Result<Arc<dyn Provider>, Cause>>);
+pub struct OpenStores {
+    opened: Mutex<HashMap<String, Result<Arc<dyn Provider>, Cause>>>,
+    breakers: Mutex<HashMap<String, Arc<Breaker>>>,
+}
 
 impl OpenStores {
     /// Says that a store is not to be asked, and why.
     pub fn refuse(&mut self, store: &str, cause: Cause) {
-        self.0.insert(store.to_owned(), Err(cause));
+        self.keep(store, Err(cause));
     }
+
+    fn keep(&self, store: &str, opened: Result<Arc<dyn Provider>, Cause>) {
+        lock(&self.opened).insert(store.to_owned(), opened);
+    }
+
+    fn known(&self, store: &str) -> Option<Result<Arc<dyn Provider>, Cause>> {
+        lock(&self.opened).get(store).cloned()
+    }
+
+    /// Notes an answer, or why there is none.
+    fn note(&self, planned: &PlannedStore, attempt: &Try, error: Option<&FetchError>) {
+        attempt.note(error);
+        let is_refused = error.is_some_and(|error| error.kind() == FetchErrorKind::Unauthenticated);
+        if is_refused && !planned.credentials.is_empty() {
+            lock(&self.opened).remove(&planned.name);
+        }
+    }
+
+    fn breaker(&self, store: &Store) -> Arc<Breaker> {
+        let mut breakers = lock(&self.breakers);
+        let breaker = breakers.entry(store.name.clone());
+        Arc::clone(breaker.or_insert_with(|| Arc::new(Breaker::new(store.breaker))))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(super) struct Stores<'a> {
@@ -50,6 +84,8 @@ struct Opened {
     provider: Arc<dyn Provider>,
     /// Carries the store's deadline, which starts when the store is first needed.
     cx: Context,
+    /// Counts, at the end of the resolve, whether the store answered.
+    attempt: Try,
 }
 
 impl<'a> Stores<'a> {
@@ -73,6 +109,16 @@ impl<'a> Stores<'a> {
         .await
     }
 
+    /// Opens a store of the plan, whoever else is in it.
+    pub(super) async fn open_one(&self, store: &str) -> Result<(Arc<dyn Provider>, Context), Cause> {
+        let mut all = self.states.iter().zip(&self.plan.stores);
+        let Some((state, planned)) = all.find(|(_, planned)| planned.name == store) else {
+            return Err(Cause::Fetch { store: store.to_owned(), reference: None, error: never_asked() });
+        };
+        let opened = self.opened(state, planned).await.as_ref().map_err(Clone::clone)?;
+        Ok((Arc::clone(&opened.provider), opened.cx.clone()))
+    }
+
     /// Gives away the stores that were opened, and why others were not.
     pub(super) fn into_open(self) -> OpenStores {
         let states = self.states.into_iter().zip(&self.plan.stores);
@@ -80,7 +126,7 @@ impl<'a> Stores<'a> {
             let opened = state.opened.into_inner()?;
             Some((planned.name.clone(), opened.map(|opened| opened.provider)))
         });
-        OpenStores(opened.collect())
+        OpenStores { opened: Mutex::new(opened.collect()), breakers: Mutex::default() }
     }
 
     /// Asks every store for its first batch, all stores at once.
@@ -156,7 +202,7 @@ impl<'a> Stores<'a> {
             .partition(|index| {
                 planned.locators.get(*index).is_some_and(|locator| planned.is_listed(locator))
             });
-        let list_all = join_all(planned.folders.iter().map(|folder| list(opened, folder)));
+        let list_all = join_all(planned.folders.iter().map(|folder| self.list(planned, opened, folder)));
         let (listings, ()) = futures::join!(list_all, self.fetch_into(state, planned, opened, asked));
         // What a list shows need not be asked for; what it does not show is, since lists can be silently empty.
         let mut unseen = Vec::new();
@@ -189,7 +235,22 @@ impl<'a> Stores<'a> {
         let locators: Vec<Locator> =
             indices.iter().filter_map(|index| planned.locators.get(*index).cloned()).collect();
         let answers = retry::fetch(opened.provider.as_ref(), &opened.cx, &locators).await;
+        for answer in &answers {
+            self.known.note(planned, &opened.attempt, answer.as_ref().err());
+        }
         state.answers.borrow_mut().extend(indices.into_iter().zip(answers));
+    }
+
+    async fn list(
+        &self,
+        planned: &PlannedStore,
+        opened: &Opened,
+        folder: &str,
+    ) -> Result<Listing, FetchError> {
+        let Some(lister) = opened.provider.lister() else { return Err(never_asked()) };
+        let entries = retry::attempt(&opened.cx, || lister.list(&opened.cx, folder)).await;
+        self.known.note(planned, &opened.attempt, entries.as_ref().err());
+        Ok(entries?.into_iter().map(|entry| (entry.name, entry.value.map(Arc::new))).collect())
     }
 
     /// Opens a store, once for all that need it.
@@ -207,9 +268,14 @@ impl<'a> Stores<'a> {
         let Some(store) = self.config.stores.get(&planned.name) else {
             return Err(Cause::Fetch { store: planned.name.clone(), reference: None, error: never_asked() });
         };
-        if let Some(known) = self.known.0.get(&planned.name) {
+        let attempt = self.known.breaker(store).admit().map_err(|error| Cause::Fetch {
+            store: store.name.clone(),
+            reference: None,
+            error,
+        })?;
+        if let Some(known) = self.known.known(&planned.name) {
             let cx = self.context(store);
-            return known.clone().map(|provider| Opened { provider, cx });
+            return known.map(|provider| Opened { provider, cx, attempt });
         }
         let mut credentials = HashMap::new();
         for (span, candidate) in &planned.credentials {
@@ -223,8 +289,9 @@ impl<'a> Stores<'a> {
             credentials.insert(*span, value);
         }
         let cx = self.context(store);
-        let provider = open(store, self.cx.env(), credentials, &cx)?.into();
-        Ok(Opened { provider, cx })
+        let provider: Arc<dyn Provider> = open(store, self.cx.env(), credentials, &cx)?.into();
+        self.known.keep(&planned.name, Ok(Arc::clone(&provider)));
+        Ok(Opened { provider, cx, attempt })
     }
 }
 
@@ -257,12 +324,6 @@ fn without_credential(store: &str, error: FetchError) -> FetchError {
         Some(help) => missing.help(help),
         None => missing,
     }
-}
-
-async fn list(opened: &Opened, folder: &str) -> Result<Listing, FetchError> {
-    let Some(lister) = opened.provider.lister() else { return Err(never_asked()) };
-    let entries = retry::attempt(&opened.cx, || lister.list(&opened.cx, folder)).await?;
-    Ok(entries.into_iter().map(|entry| (entry.name, entry.value.map(Arc::new))).collect())
 }
 
 fn seen(

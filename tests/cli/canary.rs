@@ -223,6 +223,8 @@ const CASES: &[Case] = &[
     case(&["exec", "--env", "dev", "--working-dir", "nowhere", "--", "true"], 125),
     case(&["plan", "--env", "dev"], 0),
     case(&["plan", "--env", "dev", "--json"], 0),
+    case(&["plan", "--env", "dev", "--policy"], 0),
+    case(&["plan", "--env", "unreachable", "--policy", "--json"], 0),
     shows(&["get", "--env", "dev", "A"]),
     shows(&["get", "--env", "dev", "E", "--json"]),
     shows(&["get", "lit/KEY"]),
@@ -245,6 +247,10 @@ const CASES: &[Case] = &[
     case(&["stores"], 0),
     case(&["stores", "--json"], 0),
     case(&["stores", "--types"], 0),
+    case(&["infisical", "projects"], 6),
+    case(&["infisical", "environments", "--json"], 6),
+    case(&["infisical", "folders"], 6),
+    case(&["infisical", "secrets", "--recursive"], 6),
     case(&["init", "--yes", "--type", "infisical"], 1),
     case(&["version", "--json"], 0),
     case(&["schema"], 0),
@@ -286,6 +292,10 @@ fn every_command_has_a_case() {
         let scripted = LOCAL.contains(&format!("\"$0\" {command} "));
         let none = HOLD_NO_VALUES.contains(&command.as_str());
         assert!(run || scripted || none, "`dsops {command}` has no case in {}", file!());
+    }
+    for command in commands(&["infisical"]).iter().filter(|command| *command != "help") {
+        let run = CASES.iter().any(|case| case.args.starts_with(&["infisical", command]));
+        assert!(run, "`dsops infisical {command}` has no case in {}", file!());
     }
     for command in commands(&["local"]).iter().filter(|command| *command != "help") {
         let scripted = LOCAL.contains(&format!("\"$0\" local {command} "));

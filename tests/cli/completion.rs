@@ -7,6 +7,7 @@ version: 1
 secretStores:
   main: {type: literal, values: {A: hunter2}}
   vault: {type: local}
+  cloud: {type: infisical, project_id: id, environment: dev, auth: {client_id: '${A}', client_secret: '${B}'}}
 envs:
   dev:
     ONE: {literal: hunter2}
@@ -132,6 +133,9 @@ fn variables_are_those_of_the_environment_on_the_line() {
 fn references_stores_and_keys_come_from_the_file() {
     assert_eq!(offers(&["get", "--key", ""]), ["main/A", "vault/db/PASSWORD@v2"]);
     assert_eq!(offers(&["local", "--store", ""]), ["vault"]);
+    assert_eq!(offers(&["infisical", "--store", ""]), ["cloud"]);
+    assert_eq!(offers(&["infisical", "secrets", "--store", ""]), ["cloud"]);
+    assert_eq!(offers(&["infisical", "secrets", "--env", ""]), [""; 0]);
     assert_eq!(offers(&["local", "set", ""]), ["db/PASSWORD"]);
     assert_eq!(offers(&["local", "--store", "other", "set", ""]), [""; 0]);
 }

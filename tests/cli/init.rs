@@ -170,7 +170,7 @@ fn a_file_of_a_parent_directory_that_is_no_longer_used_is_named() {
 
 #[test]
 fn flags_that_cannot_be_used_are_refused_and_nothing_is_written() {
-    let bad: [(&[&str], &str); 9] = [
+    let bad: [(&[&str], &str); 12] = [
         (&["--type", "infisicl"], "did you mean `infisical`?"),
         (&["--name", "a/b"], "a/b"),
         (&["--env", ""], "an environment has a name"),
@@ -178,6 +178,12 @@ fn flags_that_cannot_be_used_are_refused_and_nothing_is_written() {
         (&["--type", "env", "--host", "https://x"], "`--host` means nothing to a store of type `env`"),
         (&["--project-id", "1"], "`--project-id` means nothing to a store of type `local`"),
         (&["--type", "infisical", "--project-id", " "], "--project-id"),
+        (
+            &["--type", "env", "--project", "x"],
+            "`--project` means nothing but to a store of type `infisical`",
+        ),
+        (&["--type", "infisical", "--project", "x"], "`--project` needs a login"),
+        (&["--project", "x", "--project-id", "x"], "cannot be used with"),
         (&["--type", "infisical", "--host", "ftp://x"], "ftp://x"),
         (&["--type", "infisical", "--host", "https://x\nauth: {}"], "--host"),
     ];
@@ -210,7 +216,7 @@ fn a_terminal_is_asked_and_empty_answers_are_the_defaults() {
 #[test]
 fn a_store_is_chosen_by_number_or_by_type() {
     for answer in ["1", ALL[0].kind] {
-        let (code, asked, file) = typed(&["--env", "dev"], &format!("{answer}\nmain\n64f7e4d2\n\n"));
+        let (code, asked, file) = typed(&["--env", "dev"], &format!("{answer}\nmain\n\n64f7e4d2\n\n"));
         assert_eq!(code, Some(0), "{asked}");
         let file = file.unwrap();
         assert!(file.contains("  main:\n    type: infisical\n    project_id: 64f7e4d2\n"), "{file}");

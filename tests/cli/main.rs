@@ -28,15 +28,21 @@ mod files;
 #[cfg(test)]
 mod get;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod infisical;
 #[cfg(test)]
 mod infisical_access;
+#[cfg(test)]
+mod infisical_discovery;
 #[cfg(test)]
 mod infisical_errors;
 #[cfg(test)]
 mod infisical_tls;
 #[cfg(test)]
 mod init;
+#[cfg(test)]
+mod init_infisical;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
@@ -47,6 +53,8 @@ mod man;
 mod plan;
 #[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod resilience;
 #[cfg(test)]
 mod security;
 #[cfg(test)]

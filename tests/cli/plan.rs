@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::lab::{BOTH, CLIENT_ID, CLIENT_SECRET, Exec, PROJECT, against, file, options};
 use crate::support::Dsops;
+use crate::support::infisical::{Identity, Infisical};
 
 const STORE: &str = "secretStores:\n  s:\n    type: literal\n    values:\n      KEY: one\n      folder/KEY: two\n      a/b/KEY: three\n      \
                      vault/item: four\n      with space: five\n      'v@vx': six\n      '100%': seven\n      'q?r': eight\n      \
@@ -13,7 +15,11 @@ fn plan(config: impl AsRef<[u8]>) -> Dsops {
 }
 
 fn plan_json(config: impl AsRef<[u8]>) -> Value {
-    plan(config).args(["--json"]).run().code(0).stderr_empty().json()
+    plan_json_with(config, &[])
+}
+
+fn plan_json_with(config: impl AsRef<[u8]>, args: &[&str]) -> Value {
+    plan(config).args(["--json"]).args(args).run().code(0).stderr_empty().json()
 }
 
 #[test]
@@ -159,4 +165,107 @@ fn ten_thousand_variables_are_planned() {
         (0..10_000).map(|index| format!("    A{index}: {{from: s/K{index}}}\n")).collect();
     let plan = plan_json(format!("secretStores: {{s: {{type: env}}}}\nenvs:\n  dev:\n{variables}"));
     assert_eq!(plan["variables"].as_array().map(Vec::len), Some(10_000));
+}
+
+const POLICY: &str = "secretStores:
+  infisical:
+    type: infisical
+    project_id: 64f7e4d2-1234-5678-abcd-1234567890ab
+    environment: ${SLUG:-prod}
+    path: /team
+    auth: {method: machine_identity, client_id: '${ID}', client_secret: '${SECRET}'}
+  keys: {type: env}
+  notes: {type: literal, values: {a/B: c}}
+envs:
+  dev:
+    import: [{store: infisical/payments, prefix: PAY_}]
+    ONE: {from: infisical/db/ONE}
+    TWO: {from: infisical/db/TWO@v3, fallback: infisical/old/TWO}
+    ROOT: {from: infisical/ROOT, fallback: keys/ROOT}
+    PAID: {from: infisical/payments/PAID}
+    NOTE: {from: notes/a/B}
+";
+
+#[test]
+fn the_least_access_is_told_in_the_words_of_the_store_and_asks_nobody() {
+    let output = plan(POLICY).args(["--policy"]).run().code(0).stderr_empty();
+    for line in [
+        "infisical (infisical), in project `64f7e4d2-1234-5678-abcd-1234567890ab`, environment `prod`:",
+        "FOLDER          SECRETS       RIGHTS",
+        "/team           ROOT          Describe Secret, Read Value",
+        "/team/db        ONE, TWO      Describe Secret, Read Value",
+        "/team/old       TWO           Describe Secret, Read Value",
+        "/team/payments  every secret  Describe Secret, Read Value",
+        "- nothing else is needed: no right on Secret Folders",
+        "notes (literal):",
+    ] {
+        assert!(String::from_utf8_lossy(output.stdout_bytes()).contains(line), "{line:?} is not in {output}");
+    }
+    assert!(!String::from_utf8_lossy(output.stdout_bytes()).contains("keys"), "{output}");
+}
+
+#[test]
+fn the_rules_of_the_least_access_can_be_pasted() {
+    let policy = plan(POLICY).args(["--policy", "--json"]).run().code(0).stderr_empty().json();
+    assert_eq!(policy[0]["store"], "infisical");
+    let place = json!({"project": "64f7e4d2-1234-5678-abcd-1234567890ab", "environment": "prod"});
+    assert_eq!(policy[0]["place"], place);
+    assert_eq!(policy[0]["grants"][3]["names"], Value::Null);
+    assert_eq!(
+        policy[0]["rules"]["document"][1],
+        json!({
+            "subject": "secrets",
+            "action": ["describeSecret", "readValue"],
+            "conditions": {
+                "environment": {"$eq": "prod"},
+                "secretPath": {"$eq": "/team/db"},
+                "secretName": {"$in": ["ONE", "TWO"]},
+            },
+        })
+    );
+    assert_eq!(
+        policy[0]["rules"]["document"][3]["conditions"],
+        json!({"environment": {"$eq": "prod"}, "secretPath": {"$eq": "/team/payments"}})
+    );
+    assert_eq!(policy[1]["grants"], json!([{"folder": "a", "names": ["B"], "actions": ["read"]}]));
+}
+
+#[test]
+fn a_service_token_is_granted_folders() {
+    let auth = "{method: service_token, token: '${TOKEN}'}";
+    let config =
+        POLICY.replace("{method: machine_identity, client_id: '${ID}', client_secret: '${SECRET}'}", auth);
+    let output = plan(config).args(["--policy"]).run().code(0).stdout_has("one scope for each folder");
+    assert!(!String::from_utf8_lossy(output.stdout_bytes()).contains("describeSecret"), "{output}");
+    let none = plan("envs: {dev: {A: {literal: one}}}").args(["--policy"]).run().code(0);
+    let _ = none.stdout_has("no store of this environment");
+}
+
+#[test]
+fn an_identity_with_exactly_the_least_access_runs_the_environment() {
+    let variables = "A: {from: infisical/a/ONE}\nB: {from: infisical/a/TWO}\nC: {from: infisical/b/c/ONE@v1}
+        D: {from: infisical/none/ONE, fallback: infisical/b/TWO}\nimport: {store: infisical/all, prefix: X_}";
+    for generation in BOTH {
+        let mut identity = Identity::new(CLIENT_ID, CLIENT_SECRET);
+        let config = file(&options("https://infisical.example"), variables);
+        let policy = plan_json_with(config, &["--policy"]);
+        for grant in policy[0]["grants"].as_array().unwrap() {
+            let folder = grant["folder"].as_str().unwrap();
+            identity = identity.may_describe("dev", folder).may_read("dev", folder);
+        }
+        let server = Infisical::new(generation)
+            .project(PROJECT, "payroll", &["dev", "prod"])
+            .identity_with(identity)
+            .folder("dev", "/none")
+            .secret("dev", "/a", "ONE", "1")
+            .secret("dev", "/a", "TWO", "2")
+            .secret("dev", "/b/c", "ONE", "3")
+            .secret("dev", "/b", "TWO", "4")
+            .secret("dev", "/all", "FIVE", "5")
+            .secret("dev", "/", "CLOSED", "closed")
+            .start();
+        let script = "echo $A $B $C $D $X_FIVE";
+        let _ = against(&server, variables).exec(script).run().code(0).stdout("1 2 3 4 5\n");
+        let _ = against(&server, "A: {from: infisical/CLOSED}").get("A").run().code(4);
+    }
 }

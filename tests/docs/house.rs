@@ -48,6 +48,8 @@ const EXPOSE: &[&str] = &[
     "src/transform/yaml.rs",
     // The doors: the command's environment, a rendered file, `get`, and the encrypted file.
     "src/cli/get.rs",
+    // A typed client secret, on its way to the login.
+    "src/cli/init/discover.rs",
     "src/cli/local/mod.rs",
     "src/cli/output.rs",
     "src/environment/mod.rs",

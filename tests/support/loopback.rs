@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
@@ -37,7 +37,7 @@ impl Loopback {
         Self::start(router, None)
     }
 
-    /// Serves HTTP/1.1 over TLS with `certificate`.
+    /// Serves HTTP/1.1 over TLS with `certificate`, and HTTP/2 where the certificate says so.
     pub(crate) fn tls(router: Router, certificate: &Certificate) -> Self {
         Self::start(router, Some(certificate.acceptor()))
     }
@@ -146,12 +146,19 @@ async fn shake_hands(
     let inner = match tls {
         None => Stream::Plain(stream),
         // A client that does not trust the certificate hangs up here; that is what it should do.
-        Some(tls) => match tls.accept(stream).await {
+        Some(tls) => match tls.accept(stream).into_fallible().await {
             Ok(stream) => Stream::Tls(Box::new(stream)),
-            Err(_) => return,
+            Err((_, stream)) => return hang_up(stream).await,
         },
     };
     let _ = ready.send((Breakable { inner, broken: Arc::default() }, peer)).await;
+}
+
+/// Ends a connection so that the client reads why: closing with bytes unread would reset it.
+async fn hang_up(mut stream: TcpStream) {
+    // The client may be gone already.
+    let _ = stream.shutdown().await;
+    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
 }
 
 impl Listener for Acceptor {

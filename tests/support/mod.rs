@@ -5,6 +5,7 @@ pub(crate) mod dsops;
 pub(crate) mod infisical;
 pub(crate) mod loopback;
 pub(crate) mod output;
+pub(crate) mod proxy;
 pub(crate) mod tls;
 
 pub(crate) use dsops::{Dsops, Running};

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Context, DecodeError, Expand, FetchError, Locator, Node, Provider, decode};
+use super::{Access, Context, DecodeError, Expand, FetchError, Locator, Node, Provider, decode};
 
 /// Which parts of a reference the store can use. A part that it cannot use is an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -132,6 +132,13 @@ pub trait Backend: Provider + Sized + 'static {
         Cost::default()
     }
 
+    /// Returns the least access that fetching these locators and listing these folders needs, in the words
+    /// of the store.
+    fn access(config: &Self::Config, locators: &[Locator], folders: &[String]) -> Access {
+        let _ = config;
+        Access::reading(locators, folders)
+    }
+
     /// Opens the store: no requests yet.
     ///
     /// # Errors
@@ -170,6 +177,8 @@ pub struct Descriptor {
     pub accept: fn(&Node, &dyn Expand, &[Locator]) -> Result<Vec<Result<(), LocatorError>>, DecodeError>,
     /// Returns the cost of a batch.
     pub cost: fn(&Node, &dyn Expand, &[Locator], &[String]) -> Result<Cost, DecodeError>,
+    /// Returns the least access that a batch needs.
+    pub access: fn(&Node, &dyn Expand, &[Locator], &[String]) -> Result<Access, DecodeError>,
     /// Opens a store.
     pub open: fn(&Node, &dyn Expand, &Context) -> Result<Box<dyn Provider>, OpenError>,
 }
@@ -195,6 +204,10 @@ impl Descriptor {
             cost: |node, expand, locators, folders| {
                 let config: B::Config = decode(node, expand)?;
                 Ok(B::cost(&config, locators, folders))
+            },
+            access: |node, expand, locators, folders| {
+                let config: B::Config = decode(node, expand)?;
+                Ok(B::access(&config, locators, folders))
             },
             open: |node, expand, cx| {
                 let config: B::Config = decode(node, expand)?;

@@ -1,10 +1,10 @@
 //! All that a backend gets from outside: HTTP, processes, the environment, prompts, a deadline.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{FetchError, FetchErrorKind, NoTokens, SecretValue, TokenCache};
@@ -124,6 +124,13 @@ struct Shared {
     http: Http,
     prompt: Box<dyn Prompt>,
     meter: Meter,
+    notices: Notices,
+}
+
+/// What a person has to be told although nothing failed, each text once.
+struct Notices {
+    told: Mutex<HashSet<String>>,
+    tell: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 /// Builds a [`Context`].
@@ -142,6 +149,7 @@ impl Context {
             http: Http::default(),
             prompt: Box::new(NoPrompt),
             meter: Meter::default(),
+            notices: Notices { told: Mutex::default(), tell: Box::new(|_| {}) },
         };
         ContextBuilder { shared, tokens: Arc::new(NoTokens) }
     }
@@ -193,6 +201,15 @@ impl Context {
     #[must_use]
     pub fn meter(&self) -> &Meter {
         &self.shared.meter
+    }
+
+    /// Tells a person something that is dangerous although it works: one sentence without values. It is
+    /// told once in a run, however often it is said.
+    pub fn notice(&self, text: &str) {
+        let mut told = self.shared.notices.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(text.to_owned()) {
+            (self.shared.notices.tell)(text);
+        }
     }
 
     /// Returns a path of the file's as seen from here: `~/` is the home directory, and a relative
@@ -248,6 +265,13 @@ impl ContextBuilder {
     #[must_use]
     pub fn tokens(mut self, tokens: impl TokenCache + 'static) -> Self {
         self.tokens = Arc::new(tokens);
+        self
+    }
+
+    /// Sets what tells a person what [`Context::notice`] is given. Without it nobody is told.
+    #[must_use]
+    pub fn on_notice(mut self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.shared.notices.tell = Box::new(tell);
         self
     }
 

@@ -3,6 +3,7 @@
 //! A backend is a folder that implements [`Provider`] and [`Backend`]. Everything that dsops shows
 //! about it (schema, docs, completion, doctor, `init`) derives from that one declaration.
 
+mod access;
 mod answers;
 mod backend;
 #[cfg(any(test, feature = "conformance"))]
@@ -11,6 +12,7 @@ mod context;
 mod credential;
 mod decode;
 mod error;
+mod explorer;
 mod finding;
 mod locator;
 mod node;
@@ -18,6 +20,7 @@ mod provider;
 mod secret;
 mod tokens;
 
+pub use access::{Access, Grant, Rules};
 pub use answers::Answers;
 pub use backend::{
     About, AuthMethod, Backend, Cost, Descriptor, LocatorError, LocatorPart, OpenError, Parts,
@@ -26,6 +29,7 @@ pub use context::{Context, ContextBuilder, EnvSnapshot, Meter, NoPrompt, Prompt}
 pub use credential::{Credential, Literal};
 pub use decode::{DecodeError, DecodeErrorKind, Expand, NoExpansion, decode};
 pub use error::{FetchError, FetchErrorKind};
+pub use explorer::{Depth, EnvironmentEntry, Explorer, Place, ProjectEntry, SecretName};
 pub use finding::{Finding, Status};
 pub use locator::Locator;
 pub use node::{Key, Node, NodeKind, Scalar, Span};

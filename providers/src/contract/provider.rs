@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Answers, Context, FetchError, Finding, Locator, SecretValue};
+use super::{Answers, Context, Explorer, FetchError, Finding, Locator, SecretValue};
 
 /// A store that can answer references. The engine calls it once per run, with everything it needs.
 ///
@@ -19,6 +19,11 @@ pub trait Provider: Send + Sync {
 
     /// Returns the side that lists folders, for `import`.
     fn lister(&self) -> Option<&dyn Lister> {
+        None
+    }
+
+    /// Returns the side that can be looked around in.
+    fn explorer(&self) -> Option<&dyn Explorer> {
         None
     }
 

@@ -1,15 +1,15 @@
 //! A whole answer of a server: any status, a bounded body that is wiped after use.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{Site, failure};
 use crate::contract::{FetchError, FetchErrorKind};
 
-/// The longest body that is read. A folder of a thousand secrets is well under one MiB.
+/// The longest body that is read, once it is unpacked. A folder of a thousand secrets is well under one MiB.
 const LIMIT: usize = 16 * 1024 * 1024;
 /// What to do about an answer that did not arrive whole, again and again.
 pub(super) const CUT: &str = "look for what cuts answers short: the server's log, or a proxy on the way";
@@ -72,7 +72,7 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// Returns the pause that the server asked for, where it gave it in seconds.
+    /// Returns the pause that the server asked for, in seconds or until a moment.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -157,7 +157,15 @@ fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
     body.extend_from_slice(chunk);
 }
 
+/// Reads `Retry-After`: seconds, or a moment (RFC 9110, section 10.2.3). The moment is compared with the
+/// server's own `Date` where there is one, since the two clocks may differ.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let asked = text(RETRY_AFTER)?;
+    if let Ok(seconds) = asked.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(asked).ok()?;
+    let now = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    Some(until.duration_since(now.unwrap_or_else(SystemTime::now)).unwrap_or_default())
 }

@@ -3,11 +3,21 @@
 use std::error::Error;
 use std::io;
 
-use super::Site;
+use super::{Site, Tls};
 use crate::contract::{FetchError, FetchErrorKind};
 
 /// Returns the error for a client that could not be built.
-pub(super) fn of_client(error: &reqwest::Error) -> FetchError {
+pub(super) fn of_client(error: &reqwest::Error, tls: Option<&Tls>) -> FetchError {
+    if let Some(files) = tls.and_then(|tls| tls.client.as_ref())
+        && let Some(rustls::Error::InconsistentKeys(_)) = causes(error).find_map(as_tls)
+    {
+        let (certificate, key) = (files.certificate.display(), files.key.display());
+        return FetchError::new(
+            FetchErrorKind::Unsupported,
+            format!("the client key `{key}` does not belong to the client certificate `{certificate}`"),
+        )
+        .help("name the key that the certificate was made for in `tls.client_key`");
+    }
     let no_authorities = causes(error).any(|cause| cause.to_string().contains("No CA certificates"));
     if no_authorities {
         return FetchError::new(
@@ -19,7 +29,7 @@ pub(super) fn of_client(error: &reqwest::Error) -> FetchError {
     }
     FetchError::new(FetchErrorKind::Unavailable, format!("no HTTPS client can be made: {}", root(error)))
         .temporary(false)
-        .help("check `ca_cert`, and the system's certificate authorities")
+        .help("check `ca_cert`, `tls`, and the system's certificate authorities")
 }
 
 /// Returns the error for a request that got no answer.
@@ -75,7 +85,7 @@ fn timed_out(host: &str) -> FetchError {
 }
 
 fn of_tls(error: &rustls::Error, host: &str) -> FetchError {
-    use rustls::{CertificateError as Bad, Error};
+    use rustls::{AlertDescription as Alert, CertificateError as Bad, Error};
     let fail = |message| FetchError::new(FetchErrorKind::Unavailable, message).temporary(false);
     match error {
         Error::InvalidCertificate(Bad::UnknownIssuer) => {
@@ -98,6 +108,21 @@ fn of_tls(error: &rustls::Error, host: &str) -> FetchError {
             fail(format!("the certificate of `{host}` is not acceptable: {error}"))
                 .help("name the authority's PEM file in `ca_cert`, or have the certificate mended")
         }
+        Error::AlertReceived(Alert::CertificateRequired) => {
+            fail(format!("`{host}` asks for a client certificate"))
+                .help("name one in `tls: {client_cert: …, client_key: …}` on the store")
+        }
+        Error::AlertReceived(
+            Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::DecryptError
+            | Alert::AccessDenied,
+        ) => fail(format!("`{host}` does not accept the client certificate: {error}"))
+            .help("name a certificate that the server trusts in `tls.client_cert`"),
         _ => fail(format!("no TLS connection to `{host}`: {error}"))
             .help("check that the server speaks https on this port, and its certificate (`ca_cert`)"),
     }

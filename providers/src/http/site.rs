@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 
-use super::Tls;
+use super::gate::AT_ONCE;
+use super::{Hosts, Tls};
 use crate::contract::{FetchError, FetchErrorKind};
 
 /// All but the unreserved characters of RFC 3986, section 2.3.
@@ -22,11 +23,23 @@ pub fn segment(name: &str) -> Cow<'_, str> {
     utf8_percent_encode(name, RESERVED).into()
 }
 
+/// Where a server is, as far as its name tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// On this machine.
+    ThisMachine,
+    /// In the Kubernetes cluster that we run in: only its own name server knows such names.
+    Cluster,
+    /// Anywhere else.
+    Network,
+}
+
 /// A server and the way to it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Site {
     base: Url,
     tls: Tls,
+    at_once: u32,
 }
 
 impl Site {
@@ -35,8 +48,17 @@ impl Site {
     /// # Errors
     ///
     /// `Unsupported` where it is no address, holds more than a place, or would send secrets in the
-    /// clear: plain `http` is for this machine only.
+    /// clear: plain `http` is for this machine and for names inside a cluster only.
     pub fn parse(address: &str, tls: Tls) -> Result<Self, FetchError> {
+        Self::parse_allowing(address, tls, &Hosts::default())
+    }
+
+    /// As [`Site::parse`], with hosts to which plain `http` is allowed by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Site::parse`].
+    pub fn parse_allowing(address: &str, tls: Tls, plain: &Hosts) -> Result<Self, FetchError> {
         let refuse = |why: &str, help: &str| {
             // What stands around these signs may be a password or a token.
             let shown = match address.contains(['@', '?', '#']) {
@@ -59,14 +81,24 @@ impl Site {
         if base.query().is_some() || base.fragment().is_some() {
             return refuse("holds a query or a fragment", "leave out what stands after `?` or `#`");
         }
-        let site = Self { base, tls };
+        if base.scheme() == "http" && tls.client.is_some() {
+            return refuse(
+                "uses plain http, where no client certificate can be shown",
+                "use `https`, or take `tls` out",
+            );
+        }
+        let site = Self { base, tls, at_once: AT_ONCE };
         match site.base.scheme() {
             "https" => Ok(site),
-            "http" if site.is_loopback() => Ok(site),
-            "http" => refuse(
-                "uses plain http, which shows every secret to the network",
-                "use `https`; plain `http` is for loopback addresses only",
-            ),
+            "http" if site.route() != Route::Network => Ok(site),
+            "http" if plain.contains(site.name()) => Ok(site),
+            "http" => {
+                let help = format!(
+                    "use `https`; where the network is safe, allow it by name: `allow_http: {}`",
+                    site.name()
+                );
+                refuse("uses plain http, which shows every secret to the network", &help)
+            }
             _ => refuse("is neither https nor http", "write it as `https://host`"),
         }
     }
@@ -83,16 +115,52 @@ impl Site {
         self.base.scheme() == "https"
     }
 
+    /// Sets how many requests the server gets at once from this process.
+    #[must_use]
+    pub fn with_at_once(mut self, requests: u32) -> Self {
+        self.at_once = requests;
+        self
+    }
+
+    /// Returns how many requests the server gets at once from this process.
+    #[must_use]
+    pub fn at_once(&self) -> u32 {
+        self.at_once
+    }
+
+    /// Returns where the server is, as far as its name tells.
+    #[must_use]
+    pub fn route(&self) -> Route {
+        let host = self.name().trim_start_matches('[').trim_end_matches(']');
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return if address.is_loopback() { Route::ThisMachine } else { Route::Network };
+        }
+        // RFC 6761, section 6.3: these names are this machine.
+        if host == "localhost" || host.ends_with(".localhost") {
+            return Route::ThisMachine;
+        }
+        // No public name ends so: `svc` is no top-level domain, and neither is `local` outside of a link.
+        let host = host.trim_end_matches('.');
+        match host.ends_with(".svc") || host.ends_with(".cluster.local") {
+            true => Route::Cluster,
+            false => Route::Network,
+        }
+    }
+
     /// Says whether the server is on this machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        let host = self.base.host_str().unwrap_or_default();
-        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        match address {
-            Ok(address) => address.is_loopback(),
-            // RFC 6761, section 6.3: these names are this machine.
-            Err(_) => host == "localhost" || host.ends_with(".localhost"),
-        }
+        self.route() == Route::ThisMachine
+    }
+
+    /// Returns the host as the address has it, without the port.
+    fn name(&self) -> &str {
+        self.base.host_str().unwrap_or_default()
+    }
+
+    /// Returns scheme, host and port, which name one server.
+    pub(super) fn origin(&self) -> String {
+        self.base.origin().ascii_serialization()
     }
 
     /// Returns the URL of a path below the address.
@@ -117,7 +185,7 @@ impl Site {
     /// Returns host and port, for messages.
     #[must_use]
     pub fn host(&self) -> String {
-        let host = self.base.host_str().unwrap_or_default();
+        let host = self.name();
         match self.base.port() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),

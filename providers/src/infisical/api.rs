@@ -3,15 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Deserialize;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 
 use super::auth::Session;
 use super::error::{Failure, Refusal};
 use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
 use crate::http::{Answer, Request, Site, segment, send};
-
-/// How many requests are under way at once.
-const AT_ONCE: usize = 32;
 
 /// Whether a folder's imports count.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,7 +31,6 @@ pub(super) struct Api {
     pub(super) project: String,
     pub(super) environment: String,
     references: References,
-    permits: Semaphore,
     /// Whether the server has dropped the older routes. Learnt from the first answer that says so.
     v4: AtomicBool,
     place: OnceCell<Result<Project, FetchError>>,
@@ -55,7 +51,6 @@ impl Api {
             project,
             environment,
             references,
-            permits: Semaphore::new(AT_ONCE),
             v4: AtomicBool::new(false),
             place: OnceCell::new(),
         }
@@ -130,7 +125,11 @@ impl Api {
     }
 
     /// Makes a call about secrets by the older routes, and by the newer ones where those are gone.
-    async fn secrets(&self, cx: &Context, request: impl Fn(Routes) -> Request) -> Result<Answer, FetchError> {
+    pub(super) async fn secrets(
+        &self,
+        cx: &Context,
+        request: impl Fn(Routes) -> Request,
+    ) -> Result<Answer, FetchError> {
         if self.is_v4() {
             return self.call(cx, &request(Routes::V4)).await;
         }
@@ -147,9 +146,9 @@ impl Api {
     }
 
     /// Sends a call with the session's grant; with a new one, once, where the server refuses the token.
-    async fn call(&self, cx: &Context, request: &Request) -> Result<Answer, FetchError> {
+    pub(super) async fn call(&self, cx: &Context, request: &Request) -> Result<Answer, FetchError> {
         let grant = self.session.grant(cx, &self.site).await?;
-        let answer = self.send(cx, grant.sign(request.clone())?).await?;
+        let answer = send(cx, &self.site, grant.sign(request.clone())?).await?;
         if answer.is_success() {
             grant.prove();
             return Ok(answer);
@@ -158,21 +157,15 @@ impl Api {
             return Ok(answer);
         }
         let Some(grant) = self.session.replace(cx, &self.site, &grant).await? else { return Ok(answer) };
-        let answer = self.send(cx, grant.sign(request.clone())?).await?;
+        let answer = send(cx, &self.site, grant.sign(request.clone())?).await?;
         if answer.is_success() {
             grant.prove();
         }
         Ok(answer)
     }
-
-    async fn send(&self, cx: &Context, request: Request) -> Result<Answer, FetchError> {
-        // The semaphore is never closed.
-        let _permit = self.permits.acquire().await.ok();
-        send(cx, &self.site, request).await
-    }
 }
 
-fn success(answer: &Answer) -> Result<&Answer, Failure> {
+pub(super) fn success(answer: &Answer) -> Result<&Answer, Failure> {
     if answer.is_success() {
         return Ok(answer);
     }
@@ -184,7 +177,7 @@ fn success(answer: &Answer) -> Result<&Answer, Failure> {
 
 /// The two generations of routes for secrets.
 #[derive(Clone, Copy)]
-enum Routes {
+pub(super) enum Routes {
     /// Every server up to 2026.
     V3,
     /// Servers since the autumn of 2025, in two forms that differ in names and defaults.
@@ -206,7 +199,7 @@ impl Routes {
         }
     }
 
-    fn root(self) -> &'static str {
+    pub(super) fn root(self) -> &'static str {
         match self {
             Self::V3 => "/api/v3/secrets/raw",
             Self::V4 => "/api/v4/secrets",

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::api::Api;
 use super::place::known_environments;
 use crate::contract::{Context, FetchError, FetchErrorKind, Finding};
+use crate::http::Route;
 
 /// Takes the steps in order; what a failed one makes pointless is skipped.
 pub(super) async fn check(api: &Api, cx: &Context, method: &str) -> Vec<Finding> {
@@ -14,6 +15,13 @@ pub(super) async fn check(api: &Api, cx: &Context, method: &str) -> Vec<Finding>
             "tls",
             "certificates are not checked: whoever is on the network can read every secret",
             "take `insecure_skip_verify` out, and name the server's authority in `ca_cert`",
+        ));
+    }
+    if !api.site.is_encrypted() && api.site.route() == Route::Network {
+        findings.push(Finding::warning(
+            "tls",
+            "plain http, as `allow_http` has it: whoever is on the network can read every secret",
+            "serve Infisical over https, and take `allow_http` out",
         ));
     }
     let started = Instant::now();

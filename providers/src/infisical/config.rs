@@ -2,11 +2,13 @@
 
 mod auth;
 
+use std::num::NonZeroU32;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::contract::{Context, DecodeError, FetchError, Node};
-use crate::http::{Site, Tls};
+use crate::http::{AT_ONCE, Hosts, Site, Tls, TlsOptions};
 
 pub(super) use auth::Login;
 pub use auth::{InfisicalAuth, InfisicalMethod};
@@ -19,8 +21,8 @@ const CLOUD: &str = "https://app.infisical.com";
 #[serde(deny_unknown_fields)]
 pub struct InfisicalConfig {
     /// The server's address. The default is Infisical's US cloud; the EU's is
-    /// `https://eu.infisical.com`. A trailing `/api` is ignored, and plain `http` is taken for loopback
-    /// addresses only.
+    /// `https://eu.infisical.com`. A trailing `/api` is ignored. Plain `http` is taken for loopback
+    /// addresses and for names inside a Kubernetes cluster (`….svc`, `….cluster.local`); see `allow_http`.
     #[serde(default = "cloud")]
     #[schemars(extend("default" = CLOUD))]
     pub host: String,
@@ -44,6 +46,20 @@ pub struct InfisicalConfig {
     /// `ca_cert` instead.
     #[serde(default)]
     pub insecure_skip_verify: bool,
+    /// A client certificate, where the server asks for one.
+    pub tls: Option<TlsOptions>,
+    /// A host, or a list of hosts, to which plain `http` is allowed. Every secret can be read on the way:
+    /// name only hosts behind a network that you trust.
+    #[serde(default)]
+    pub allow_http: Hosts,
+    /// How many requests the server gets at once from one run. Stores of one server share the limit.
+    #[serde(default = "at_once")]
+    #[schemars(range(min = 1), extend("default" = AT_ONCE))]
+    pub max_concurrent_requests: NonZeroU32,
+}
+
+fn at_once() -> NonZeroU32 {
+    NonZeroU32::new(AT_ONCE).unwrap_or(NonZeroU32::MIN)
 }
 
 fn yes() -> bool {
@@ -58,7 +74,10 @@ impl InfisicalConfig {
     /// Returns the server.
     pub(super) fn site(&self, cx: &Context) -> Result<Site, FetchError> {
         let ca_file = self.ca_cert.as_deref().map(|path| cx.resolve_path(path));
-        Site::parse(origin(&self.host), Tls { ca_file, accept_any: self.insecure_skip_verify })
+        let client = self.tls.as_ref().map(|tls| tls.files(cx));
+        let tls = Tls { ca_file, accept_any: self.insecure_skip_verify, client };
+        let site = Site::parse_allowing(origin(&self.host), tls, &self.allow_http)?;
+        Ok(site.with_at_once(self.max_concurrent_requests.get()))
     }
 
     /// Returns the folder that a locator's folder means, as Infisical writes it.
@@ -81,8 +100,8 @@ impl InfisicalConfig {
             return Err(missing("environment", "name the environment by its slug, such as `dev` or `prod`"));
         }
         let at = |option: &str| node.get(option).unwrap_or(node).span;
-        if !is_open(&self.host) {
-            Site::parse(origin(&self.host), Tls::default()).map_err(|error| {
+        if !is_open(&self.host) && !self.allow_http.0.iter().any(|host| is_open(host)) {
+            Site::parse_allowing(origin(&self.host), Tls::default(), &self.allow_http).map_err(|error| {
                 DecodeError::at(at("host"), error.message())
                     .help(error.advice().unwrap_or("write it as `https://host`"))
             })?;

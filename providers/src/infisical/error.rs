@@ -87,6 +87,11 @@ impl Refusal {
         self.status == 404 && self.error == "NotFound" && self.message.starts_with("Secret ")
     }
 
+    /// Says whether the environment alone is missing, as the routes for folders tell it.
+    pub(super) fn is_of_environment(&self) -> bool {
+        self.status == 404 && self.message.starts_with("Environment ")
+    }
+
     /// Says whether the project is missing.
     pub(super) fn is_of_project(&self) -> bool {
         self.status == 404 && (self.error == "bot_not_found_error" || self.message.starts_with("Project "))

@@ -1,9 +1,11 @@
 //! Infisical: one list per folder, every answer checked, one login for the process.
 
+mod access;
 mod api;
 mod auth;
 mod check;
 mod config;
+mod discover;
 mod error;
 mod place;
 mod plan;
@@ -22,8 +24,8 @@ use self::auth::Session;
 use self::plan::{Ask, FolderPlan};
 use self::read::{Folder, Values};
 use crate::contract::{
-    About, Answers, AuthMethod, Backend, Context, Cost, DecodeError, Entry, FetchError, FetchErrorKind,
-    Finding, Lister, Locator, LocatorError, Node, Parts, Provider, SecretValue,
+    About, Access, Answers, AuthMethod, Backend, Context, Cost, DecodeError, Entry, Explorer, FetchError,
+    FetchErrorKind, Finding, Lister, Locator, LocatorError, Node, Parts, Provider, SecretValue,
 };
 
 pub use config::{InfisicalAuth, InfisicalConfig, InfisicalMethod};
@@ -103,11 +105,12 @@ auth:
         }
     }
 
+    fn access(config: &InfisicalConfig, locators: &[Locator], folders: &[String]) -> Access {
+        access::access(config, locators, folders)
+    }
+
     fn open(config: InfisicalConfig, cx: &Context) -> Result<Self, FetchError> {
         let site = config.site(cx)?;
-        if config.insecure_skip_verify {
-            tracing::warn!(store = cx.store(), host = site.host(), "certificates are not checked");
-        }
         let session = Session::new(config.login()?);
         let project = config.project_id.clone().unwrap_or_default();
         let environment = config.environment.clone().unwrap_or_default();
@@ -137,6 +140,10 @@ impl Provider for Infisical {
     }
 
     fn lister(&self) -> Option<&dyn Lister> {
+        Some(self)
+    }
+
+    fn explorer(&self) -> Option<&dyn Explorer> {
         Some(self)
     }
 }

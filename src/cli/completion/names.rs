@@ -37,9 +37,18 @@ pub(super) fn environments() -> Vec<CompletionCandidate> {
 
 /// Returns the stores of the file that `dsops local` works on.
 pub(super) fn local_stores() -> Vec<CompletionCandidate> {
+    stores_of(LOCAL)
+}
+
+/// Returns the stores of the file that `dsops infisical` looks around in.
+pub(super) fn infisical_stores() -> Vec<CompletionCandidate> {
+    stores_of(crate::cli::infisical::access::KIND)
+}
+
+fn stores_of(kind: &str) -> Vec<CompletionCandidate> {
     let config = load();
     let stores = config.iter().flat_map(|config| config.stores.values());
-    candidates(stores.filter(|store| store.descriptor.kind == LOCAL).map(|store| &store.name))
+    candidates(stores.filter(|store| store.descriptor.kind == kind).map(|store| &store.name))
 }
 
 /// Returns the variables of the environment that the line or `DSOPS_ENV` names, and of all where none does.

@@ -9,7 +9,10 @@ use dsops_providers::contract::Descriptor;
 use dsops_providers::{ALL, find};
 use schemars::generate::SchemaSettings;
 
+use super::discover::Found;
 use super::{Init, Stop};
+use crate::cli::infisical::access::KIND;
+use crate::cli::session::Session;
 use crate::diagnostics::Diagnostic;
 
 /// What the file is made from.
@@ -22,11 +25,13 @@ pub(super) struct Answers {
     pub(super) environments: Vec<String>,
     /// Options of the store, with their values.
     pub(super) options: Vec<(&'static str, String)>,
+    /// What a login showed.
+    pub(super) found: Option<Found>,
 }
 
 impl Init {
     /// Takes what flags give. Asks for the rest on a terminal, and takes defaults elsewhere.
-    pub(super) fn answers(&self) -> Result<Answers, Stop> {
+    pub(super) fn answers(&self, session: &Session) -> Result<Answers, Stop> {
         let ask = !self.yes && io::stdin().is_terminal();
         let given = self.kind.as_deref().map(descriptor).transpose()?;
         self.check_flags(given)?;
@@ -43,6 +48,14 @@ impl Init {
             })?,
             None => descriptor.kind.to_owned(),
         };
+        let found = match descriptor.kind == KIND && !self.offline {
+            true => super::discover::find(self, session, ask)?,
+            false => None,
+        };
+        if let Some(found) = found {
+            let environments = found.environments.iter().map(|known| known.name.clone()).collect();
+            return Ok(Answers { descriptor, name, environments, options: Vec::new(), found: Some(found) });
+        }
         let environments = match self.env.as_slice() {
             [] if ask => ask_until("environments, separated by spaces", "dev production", |names| {
                 let names: Vec<&str> = names.split_whitespace().collect();
@@ -51,7 +64,8 @@ impl Init {
             [] => vec!["dev".to_owned()],
             given => once_each(&given.iter().map(String::as_str).collect::<Vec<_>>()),
         };
-        Ok(Answers { descriptor, name, environments, options: self.options(descriptor, ask)? })
+        let options = self.options(descriptor, ask)?;
+        Ok(Answers { descriptor, name, environments, options, found: None })
     }
 
     /// Checks what was given before anything is asked.
@@ -72,6 +86,9 @@ impl Init {
                 let help = format!("leave it out; it is for {}", dsops::suggest::and_ticked(with));
                 return Err(Diagnostic::new("dsops::usage", exit::USAGE, message).help(help).into());
             }
+        }
+        if self.project.is_some() && descriptor.is_some_and(|descriptor| descriptor.kind != KIND) {
+            return Err(wrong(format!("`--project` means nothing but to a store of type `{KIND}`")));
         }
         Ok(())
     }
@@ -176,7 +193,11 @@ fn ask_type() -> Result<&'static Descriptor, Stop> {
 }
 
 /// Asks on the terminal until the answer can be used. An empty answer is the default.
-fn ask_until<T>(label: &str, default: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<T, Stop> {
+pub(super) fn ask_until<T>(
+    label: &str,
+    default: &str,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, Stop> {
     loop {
         let mut stderr = io::stderr().lock();
         if default.is_empty() {

@@ -3,22 +3,30 @@
 use std::path::Path;
 
 use dsops::config;
+use dsops_providers::contract::EnvSnapshot;
 
+use super::found;
 use super::questions::Answers;
+
+/// What every file begins with.
+pub(super) const HEAD: [&str; 3] = [
+    "# Which stores hold secrets, and which variables each environment needs.",
+    "# `dsops validate` checks this file. Editors complete and check it, too, where its first line is",
+    "# `# yaml-language-server: $schema=dsops.schema.json`, a file that `dsops schema` prints.",
+];
 
 /// Returns the file.
 pub(super) fn text(answers: &Answers) -> String {
-    let mut lines = vec![
-        "# Which stores hold secrets, and which variables each environment needs.".to_owned(),
-        "# `dsops validate` checks this file. Editors complete and check it, too, where its first line is"
-            .to_owned(),
-        "# `# yaml-language-server: $schema=dsops.schema.json`, a file that `dsops schema` prints."
-            .to_owned(),
+    if let Some(found) = &answers.found {
+        return found::text(&answers.name, found);
+    }
+    let mut lines: Vec<String> = HEAD.iter().map(|line| (*line).to_owned()).collect();
+    lines.extend([
         "version: 1".to_owned(),
         String::new(),
         "secretStores:".to_owned(),
         format!("  {}:", quoted(&answers.name)),
-    ];
+    ]);
     lines.extend(section(answers).into_iter().map(|line| format!("    {line}").trim_end().to_owned()));
     lines.extend([String::new(), "envs:".to_owned()]);
     let secret = example_secret(answers);
@@ -59,7 +67,7 @@ fn example_secret(answers: &Answers) -> &'static str {
 }
 
 /// A text as YAML takes it: in quotes where it would be read as something else.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     // As a key this would merge what stands below it into the mapping around it.
     if text == "<<" {
         return "'<<'".to_owned();
@@ -68,7 +76,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Returns what to do next. `named` is the file, where commands would not find it by themselves.
-pub(super) fn next_steps(answers: &Answers, path: &Path, named: Option<&Path>) -> String {
+pub(super) fn next_steps(answers: &Answers, path: &Path, named: Option<&Path>, env: &EnvSnapshot) -> String {
     let secret = example_secret(answers);
     let environment = answers.environments.first().map_or("dev", String::as_str);
     let file = |path: &Path| word(&path.display().to_string());
@@ -84,10 +92,17 @@ pub(super) fn next_steps(answers: &Answers, path: &Path, named: Option<&Path>) -
         _ => Vec::new(),
     };
     let is_given = |option| answers.options.iter().any(|(given, _)| *given == option);
-    if answers.descriptor.about.example.contains("project_id:") && !is_given("project_id") {
+    let is_found = answers.found.is_some();
+    if answers.descriptor.about.example.contains("project_id:") && !is_given("project_id") && !is_found {
         steps.push((format!("$EDITOR {}", file(path)), "write your project's id into it"));
     }
-    let variables = config::variables_in(answers.descriptor.about.example);
+    let variables = match &answers.found {
+        Some(found) => {
+            let names = [found.credentials.id, found.credentials.secret].into_iter();
+            names.filter(|name| env.get(name).is_none()).collect()
+        }
+        None => config::variables_in(answers.descriptor.about.example),
+    };
     steps.extend(variables.into_iter().map(|variable| (format!("export {variable}=…"), "")));
     steps.push((format!("{dsops} doctor"), "see that every value can be had"));
     steps.push((format!("{dsops} exec --env {} -- env", word(environment)), "run a command with them"));

@@ -25,6 +25,7 @@ pub(super) enum Kind {
     Expiry,
     Revocation,
     Body(Vec<u8>),
+    Gone,
 }
 
 impl Fault {
@@ -80,6 +81,11 @@ impl Fault {
     /// 200 and JSON by its content type, with this in place of the right body.
     pub(crate) fn body(body: impl Into<Vec<u8>>) -> Self {
         Self::new(Kind::Body(body.into()))
+    }
+
+    /// The server has no such route (any more).
+    pub(crate) fn gone() -> Self {
+        Self::new(Kind::Gone)
     }
 
     /// All tokens have expired when the request arrives; the answer is the right one to that.

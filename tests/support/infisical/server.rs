@@ -13,7 +13,7 @@ use futures::stream;
 
 use super::super::loopback::{Connection, Loopback};
 use super::super::tls::Certificate;
-use super::answer::{Answer, refuse, something_went_wrong};
+use super::answer::{Answer, no_route, refuse, something_went_wrong};
 use super::check::complaints;
 use super::etag::Reply;
 use super::fault::{Fault, Faults, Kind};
@@ -146,6 +146,11 @@ impl Server {
     /// Returns the address, such as `http://127.0.0.1:40123`.
     pub(crate) fn url(&self) -> String {
         self.loopback.url()
+    }
+
+    /// Returns where the server listens.
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.loopback.address()
     }
 
     /// Returns what was asked so far.
@@ -286,6 +291,7 @@ async fn handle(
         Some(Kind::Status(status)) => web_page(*status, "the proxy cannot reach the server"),
         Some(Kind::RateLimited(after)) => broken(&shared, &asked, rate_limited(*after)),
         Some(Kind::Html) => web_page(200, "the dashboard"),
+        Some(Kind::Gone) => broken(&shared, &asked, *no_route(&asked.method, &asked.address)),
         kind => {
             let mut world = lock(&shared.world);
             match kind {
