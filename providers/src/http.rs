@@ -7,6 +7,7 @@
 
 mod answer;
 mod failure;
+mod notes;
 mod site;
 
 use std::collections::HashMap;
@@ -45,6 +46,7 @@ struct ClientKey {
 #[derive(Default)]
 pub struct Http {
     clients: Mutex<HashMap<ClientKey, reqwest::Client>>,
+    notes: notes::Notes,
 }
 
 impl Http {

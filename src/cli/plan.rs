@@ -44,7 +44,7 @@ impl Plan {
                 let absent = if import.optional { "left out" } else { "an error" };
                 vec![
                     format!("{}*", import.prefix),
-                    format!("{}/{}", import.store, import.folder),
+                    format!("{}/{}", import.store, import.query.folder),
                     String::new(),
                     absent.to_owned(),
                 ]

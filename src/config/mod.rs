@@ -3,6 +3,7 @@
 mod environments;
 mod error;
 mod expand;
+mod imports;
 mod load;
 mod model;
 mod policies;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dsops_providers::contract::{
-    Context, EnvSnapshot, FetchError, FetchErrorKind, Finding, Locator, OpenError, Provider, SecretValue,
-    Span,
+    Context, EnvSnapshot, FetchError, FetchErrorKind, Finding, ListQuery, Locator, OpenError, Provider,
+    SecretValue, Span,
 };
 use futures::future::{LocalBoxFuture, join_all};
 
@@ -156,7 +156,7 @@ impl<'a> Stores<'a> {
             .partition(|index| {
                 planned.locators.get(*index).is_some_and(|locator| planned.is_listed(locator))
             });
-        let list_all = join_all(planned.folders.iter().map(|folder| list(opened, folder)));
+        let list_all = join_all(planned.folders.iter().map(|query| list(opened, query)));
         let (listings, ()) = futures::join!(list_all, self.fetch_into(state, planned, opened, asked));
         // What a list shows need not be asked for; what it does not show is, since lists can be silently empty.
         let mut unseen = Vec::new();
@@ -253,9 +253,9 @@ fn without_credential(store: &str, error: FetchError) -> FetchError {
     }
 }
 
-async fn list(opened: &Opened, folder: &str) -> Result<Listing, FetchError> {
+async fn list(opened: &Opened, query: &ListQuery) -> Result<Listing, FetchError> {
     let Some(lister) = opened.provider.lister() else { return Err(never_asked()) };
-    let entries = retry::attempt(&opened.cx, || lister.list(&opened.cx, folder)).await?;
+    let entries = retry::attempt(&opened.cx, || lister.list_by(&opened.cx, query)).await?;
     Ok(entries.into_iter().map(|entry| (entry.name, entry.value.map(Arc::new))).collect())
 }
 
@@ -264,7 +264,8 @@ fn seen(
     listings: &[Result<Listing, FetchError>],
     locator: &Locator,
 ) -> Option<Answer> {
-    let folder = planned.folders.iter().position(|folder| folder == locator.folder())?;
+    let shows = |query: &ListQuery| query.is_plain() && query.folder == locator.folder();
+    let folder = planned.folders.iter().position(shows)?;
     let listing = listings.get(folder)?.as_ref().ok()?;
     listing.iter().find(|(name, _)| name == locator.name()).map(|(_, answer)| answer.clone())
 }

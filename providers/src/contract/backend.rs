@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Context, DecodeError, Expand, FetchError, Locator, Node, Provider, decode};
+use super::{Context, DecodeError, Expand, FetchError, Listings, Locator, Node, Provider, decode};
 
 /// Which parts of a reference the store can use. A part that it cannot use is an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -104,6 +104,8 @@ pub trait Backend: Provider + Sized + 'static {
     const ABOUT: About;
     /// The ways to log in, the default first; empty where there is nothing to log in to.
     const AUTH: &'static [AuthMethod] = &[];
+    /// What it can do for an `import` beyond listing one folder.
+    const LISTINGS: Listings = Listings { recursive: false, tags: false, metadata: 0 };
 
     /// Checks the options beyond their types. Credentials are empty here, and text may still hold
     /// `${VAR}`. The span of the error is the store's section unless it names a closer node.
@@ -162,6 +164,8 @@ pub struct Descriptor {
     pub about: &'static About,
     /// The ways to log in.
     pub auth: &'static [AuthMethod],
+    /// What it can do for an `import` beyond listing one folder.
+    pub listings: Listings,
     /// Returns the schema of the options.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Decodes and validates the options.
@@ -183,6 +187,7 @@ impl Descriptor {
             aliases: B::ALIASES,
             about: &B::ABOUT,
             auth: B::AUTH,
+            listings: B::LISTINGS,
             schema: |generator| generator.subschema_for::<B::Config>(),
             validate: |node, expand| {
                 let config: B::Config = decode(node, expand)?;

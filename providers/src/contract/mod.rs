@@ -28,5 +28,5 @@ pub use error::{FetchError, FetchErrorKind};
 pub use finding::{Finding, Status};
 pub use locator::Locator;
 pub use node::{Key, Node, NodeKind, Scalar, Span};
-pub use provider::{Entry, Lister, Provider, Writer};
+pub use provider::{Entry, ListQuery, Lister, Listings, Provider, Writer};
 pub use secret::SecretValue;

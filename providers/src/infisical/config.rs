@@ -35,6 +35,9 @@ pub struct InfisicalConfig {
     #[serde(default = "yes")]
     #[schemars(extend("default" = true))]
     pub expand_references: bool,
+    /// Let a user's own values (personal overrides) beat the shared ones. Machines have none.
+    #[serde(default)]
+    pub personal_overrides: bool,
     /// How to log in.
     pub auth: Option<InfisicalAuth>,
     /// A PEM file with certificate authorities to trust besides the system's. A relative path starts at

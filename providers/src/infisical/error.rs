@@ -87,9 +87,22 @@ impl Refusal {
         self.status == 404 && self.error == "NotFound" && self.message.starts_with("Secret ")
     }
 
+    /// Says whether the environment is missing: the folder list alone tells so.
+    pub(super) fn is_of_environment(&self) -> bool {
+        self.status == 404 && self.error == "NotFound" && self.message.starts_with("Environment ")
+    }
+
     /// Says whether the project is missing.
     pub(super) fn is_of_project(&self) -> bool {
-        self.status == 404 && (self.error == "bot_not_found_error" || self.message.starts_with("Project "))
+        self.status == 404 && self.message.starts_with("Project ") && !self.is_of_upgrade()
+    }
+
+    /// Says whether the project is from the days of end-to-end encryption, and was never upgraded.
+    fn is_of_upgrade(&self) -> bool {
+        self.error == "bot_not_found_error"
+            || ["failed to find bot key", "bot is not active", "upgrade your project"]
+                .iter()
+                .any(|words| self.message.to_ascii_lowercase().contains(words))
     }
 
     /// Says whether a refused list may hold other secrets that can be read one by one: one name whose
@@ -125,6 +138,16 @@ impl Refusal {
         if said.is_empty() { format!(" (status {})", self.status) } else { format!(" ({said})") }
     }
 
+    /// As [`Refusal::said`], with nothing where the server said nothing.
+    pub(super) fn said_by(&self) -> String {
+        if self.message.is_empty() && self.request_id.is_none() { String::new() } else { self.said() }
+    }
+
+    /// Returns the request id alone, where the server's words would be odd beside ours.
+    pub(super) fn id_said(&self) -> String {
+        self.request_id.as_ref().map_or_else(String::new, |id| format!(" (Infisical: {})", shown(id)))
+    }
+
     /// Returns the error for a refusal that needs no further question. `what` says what was asked, as in
     /// "`KEY` in folder `/app`".
     pub(super) fn explain(&self, what: &str) -> FetchError {
@@ -150,8 +173,15 @@ impl Refusal {
                     .help("check the credentials under `auth`, and that they are of this server")
             }
             403 => self.explain_forbidden(what, &said),
+            _ if self.is_of_upgrade() => error(
+                FetchErrorKind::Unsupported,
+                format!(
+                    "the project has an older form, which Infisical serves to its own dashboard only{said}"
+                ),
+            )
+            .help("open the project in Infisical as an admin, and press `Upgrade Project`"),
             404 if self.is_of_project() => {
-                error(FetchErrorKind::NotFound, format!("project not found{said}"))
+                error(FetchErrorKind::PlaceNotFound, format!("project not found{said}"))
                     .help("copy the id from the project's settings; it is a UUID, not the name or the slug")
             }
             // Not an absence: another service, or what stands before the server, answers 404 too.
