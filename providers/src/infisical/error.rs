@@ -170,7 +170,7 @@ impl Refusal {
             }
             401 => {
                 error(FetchErrorKind::Unauthenticated, format!("unauthorized: the token was refused{said}"))
-                    .help("check the credentials under `auth`, and that they are of this server")
+                    .help(self.help_of_token())
             }
             403 => self.explain_forbidden(what, &said),
             _ if self.is_of_upgrade() => error(
@@ -201,7 +201,7 @@ impl Refusal {
                 self.retry_after.map_or_else(|| limited.clone(), |pause| limited.clone().retry_after(pause))
             }
             // What the database cannot read as an id ends as a server's fault.
-            500 if self.error == "Find one" => {
+            500 if matches!(self.error.as_str(), "Find one" | "Find by id") => {
                 error(FetchErrorKind::Unsupported, format!("an id that is no UUID was sent for {what}{said}"))
                     .help("check `project_id` and the ids under `auth`")
             }
@@ -213,12 +213,28 @@ impl Refusal {
                 .help("try again later, or look into the server's log");
                 self.retry_after.map_or_else(|| failed.clone(), |pause| failed.clone().retry_after(pause))
             }
+            400 if self.message.contains("plan restriction") => error(
+                FetchErrorKind::Forbidden,
+                format!("the organization's plan does not include {what}{said}"),
+            )
+            .help("upgrade the plan in Infisical, under Organization Settings, Billing"),
             status => error(
                 FetchErrorKind::Unsupported,
                 format!("`{}` refused the request for {what} with status {status}{said}", self.host),
             )
             .help("check `project_id`, `environment` and the folder against the project"),
         }
+    }
+
+    /// Says what mends a token that a data call was refused for.
+    fn help_of_token(&self) -> &'static str {
+        if self.message.contains("max age") {
+            return "log in with a client id and secret: Infisical takes no token of this age any more";
+        }
+        if self.message.contains("usage limit") || self.message.contains("number of uses") {
+            return "raise the uses of an access token in the identity's login method, or set them to 0 for no limit";
+        }
+        "check the credentials under `auth`, and that they are of this server"
     }
 
     fn explain_forbidden(&self, what: &str, said: &str) -> FetchError {
@@ -231,6 +247,15 @@ impl Refusal {
             )
             .help("check the credentials under `auth`, and that they are of this server");
         }
+        if self.message.contains("token has expired") {
+            return FetchError::new(
+                FetchErrorKind::Unauthenticated,
+                format!("unauthorized: the service token has run out{said}"),
+            )
+            .help(
+                "create a new service token in the project's Access Control, or log in as a machine identity",
+            );
+        }
         if self.error == "ForbiddenReadSecretError" {
             return FetchError::new(
                 FetchErrorKind::Hidden,
@@ -240,12 +265,22 @@ impl Refusal {
         }
         if self.error == "ProjectMembershipNotFound" || text.contains("not a member") {
             return forbidden(format!("the identity has no access to the project{said}")).help(
-                "add the identity to the project, under Access Control, with a role that reads secrets",
+                "open the project in Infisical, then Access Control, Machine Identities, `Add identity`, with a role that reads secrets",
             );
         }
         if text.contains("IP address") {
-            return forbidden(format!("the server does not accept this machine's IP address{said}"))
-                .help("add the address to the trusted IPs of the identity's login method");
+            return forbidden(format!("the server does not accept this machine's IP address{said}")).help(
+                "open the identity in Infisical, then its login method, and add the address to its trusted IPs",
+            );
+        }
+        if text.contains("Service token not a part") {
+            return forbidden(format!("the service token is of another project{said}"))
+                .help("create a service token in this project, or log in as a machine identity");
+        }
+        // The route does not take this kind of credential at all.
+        if self.error.starts_with("Forbidden access to") {
+            return forbidden(format!("this kind of credential is not for {what}{said}"))
+                .help("log in as a machine identity: `method: machine_identity`");
         }
         forbidden(format!("no permission for {what}{said}"))
             .help("grant `Describe Secret` and `Read Value` here to the identity's role in the project")

@@ -80,7 +80,7 @@ impl Folder<'_> {
         let listing = match self.api.list(self.cx, &self.place, &flags).await {
             Ok(listing) => listing,
             Err(Failure::Refused(refusal)) if refusal.is_of_some_secrets() => {
-                let what = format!("all secrets of {}", self.place);
+                let what = format!("everything in {}", self.place);
                 return Err(refusal.explain(&what));
             }
             Err(failure) => return Err(self.explain(failure, None).await.error),

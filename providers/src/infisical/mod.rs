@@ -101,7 +101,8 @@ auth:
 
     fn cost(config: &InfisicalConfig, locators: &[Locator], folders: &[String]) -> Cost {
         let asks = locators.iter().filter_map(|locator| Ask::of(config, locator).ok());
-        let reads: usize = FolderPlan::group(asks).values().map(FolderPlan::requests).sum();
+        let reads: usize =
+            FolderPlan::group(asks).values().map(|plan| plan.requests(config.personal_overrides)).sum();
         let reads = reads + folders.len();
         match config.method() {
             _ if reads == 0 => Cost::default(),

@@ -125,7 +125,7 @@ impl Folder<'_> {
     async fn latest(&self, plan: &FolderPlan, targets: &Targets<'_>) -> Latest {
         let names = plan.names();
         let imports = |name: &str| if plan.latest.contains(name) { Imports::On } else { Imports::Off };
-        if !plan.is_listed() {
+        if !plan.is_listed(self.api.personal) {
             return self.singles(names.into_iter().map(|name| (name, imports(name))).collect()).await;
         }
         let merged = match self.api.list(self.cx, &self.place, &ListFlags::ALL).await {
