@@ -32,6 +32,8 @@ mod infisical_access;
 #[cfg(test)]
 mod infisical_errors;
 #[cfg(test)]
+mod infisical_exact;
+#[cfg(test)]
 mod infisical_import;
 #[cfg(test)]
 mod infisical_references;
