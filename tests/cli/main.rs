@@ -38,6 +38,8 @@ mod infisical_import;
 #[cfg(test)]
 mod infisical_references;
 #[cfg(test)]
+mod infisical_rows;
+#[cfg(test)]
 mod infisical_tls;
 #[cfg(test)]
 mod init;

@@ -25,6 +25,7 @@ pub(super) enum Kind {
     Expiry,
     Revocation,
     Body(Vec<u8>),
+    Refusal(u16, &'static str, &'static str),
 }
 
 impl Fault {
@@ -80,6 +81,11 @@ impl Fault {
     /// 200 and JSON by its content type, with this in place of the right body.
     pub(crate) fn body(body: impl Into<Vec<u8>>) -> Self {
         Self::new(Kind::Body(body.into()))
+    }
+
+    /// A refusal in the server's own shape: status, `error`, `message`.
+    pub(crate) fn refusal(status: u16, error: &'static str, message: &'static str) -> Self {
+        Self::new(Kind::Refusal(status, error, message))
     }
 
     /// All tokens have expired when the request arrives; the answer is the right one to that.
