@@ -4,7 +4,7 @@ use crate::lab::{
     BOTH, CLIENT_ID, CLIENT_SECRET, Exec, GET, LIST, PROJECT, against, discreet, dsops, file, options,
     server, value,
 };
-use crate::support::infisical::{Generation, Identity, Infisical, Server};
+use crate::support::infisical::{Fault, Generation, Identity, Infisical, Server};
 
 /// Prepares a project with folders below folders.
 fn tree(generation: Generation) -> Infisical {
@@ -202,5 +202,29 @@ fn a_missing_name_on_the_newer_routes_is_absent_also_where_it_is_long() {
             format!("A: {{from: infisical/{name}, default: replaced}}\nB: {{from: infisical/ROOT}}");
         let run = dsops().config(file(&options(&server.url()), &variables)).get("A").run();
         let _ = discreet(run, &server).code(0).stdout("replaced");
+    }
+}
+
+#[test]
+fn a_value_that_may_not_be_read_is_named_where_it_stops_an_import() {
+    for generation in BOTH {
+        let server = server(generation)
+            .secret("dev", "/app", "OPEN", &value("open"))
+            .secret("dev", "/app", "CLOSED", &value("closed"))
+            .fault(
+                LIST,
+                Fault::refusal(403, "PermissionDenied", "You are not allowed to readValue on secrets")
+                    .times(1),
+            )
+            .fault(
+                "GET /api/v3/secrets/raw/CLOSED",
+                Fault::refusal(403, "ForbiddenReadSecretError", "You do not"),
+            )
+            .start();
+        let run = against(&server, "import: {store: infisical/app}").exec("true").run().code(125);
+        let _ = discreet(run, &server)
+            .stderr_has("dsops::fetch::hidden")
+            .stderr_has("`CLOSED` in folder `/app`")
+            .stderr_lacks("OPEN");
     }
 }

@@ -180,6 +180,7 @@ const ROWS: &[Row] = &[
         &[
             "an_import_takes_only_what_its_tags_and_metadata_choose",
             "a_choice_that_cannot_be_asked_for_is_refused_before_anything_is_sent",
+            "a_server_that_leaves_a_filter_aside_is_found_out",
         ],
     ),
     (
@@ -197,6 +198,7 @@ const ROWS: &[Row] = &[
         &[
             "a_list_refused_for_one_secret_does_not_take_the_others_along",
             "a_folder_out_of_reach_stops_a_recursive_import",
+            "a_value_that_may_not_be_read_is_named_where_it_stops_an_import",
         ],
     ),
     (
@@ -260,6 +262,7 @@ const ROWS: &[Row] = &[
             "a_reference_to_a_secret_that_is_not_there_is_an_error",
             "references_in_a_circle_are_an_error_that_shows_the_circle",
             "references_are_followed_as_deep_as_the_server_follows_them",
+            "what_the_server_puts_together_is_what_the_targets_hold_or_an_error",
         ],
     ),
     (

@@ -47,6 +47,8 @@ impl std::fmt::Display for Place {
 pub(super) struct ListFlags<'a> {
     pub(super) imports: Imports,
     pub(super) references: References,
+    /// Whether values are shown; without, the list is of names.
+    pub(super) values: bool,
     /// Slugs, one of which a secret has to have; none asks for all.
     pub(super) tags: &'a [String],
     /// Keys and values, all of which a secret has to have.
@@ -55,8 +57,13 @@ pub(super) struct ListFlags<'a> {
 
 impl ListFlags<'_> {
     /// Asks for all secrets, as they are stored.
-    pub(super) const ALL: Self =
-        Self { imports: Imports::On, references: References::AsStored, tags: &[], metadata: &[] };
+    pub(super) const ALL: Self = Self {
+        imports: Imports::On,
+        references: References::AsStored,
+        values: true,
+        tags: &[],
+        metadata: &[],
+    };
 }
 
 /// One project and environment of one server.

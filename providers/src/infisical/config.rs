@@ -31,7 +31,8 @@ pub struct InfisicalConfig {
     /// The folder that references start at. The default is the root.
     pub path: Option<String>,
     /// Let the server put the values of other secrets in the place of `${NAME}` in a value, as its
-    /// own clients do. Without it, values are as they are stored.
+    /// own clients do; a reference to a secret that is not there is an error. Without it, values are as
+    /// they are stored.
     #[serde(default = "yes")]
     #[schemars(extend("default" = true))]
     pub expand_references: bool,

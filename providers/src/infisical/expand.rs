@@ -73,7 +73,8 @@ impl Folder<'_> {
         for ((pending, proof), read) in pending.into_iter().zip(proofs).zip(read) {
             let value = match (proof, read) {
                 (Err(error), _) | (Ok(_), Err(error)) => Err(error),
-                (Ok(proof), Ok(value)) if !proof.imported => Ok(value),
+                // Whether the server takes a user's own value of a target or the shared one is not documented.
+                (Ok(proof), Ok(value)) if self.api.personal && !proof.imported => Ok(value),
                 (Ok(proof), Ok(value)) => self.compare(&pending, &proof, value, targets).await,
             };
             values.insert(pending.key, value);
@@ -99,7 +100,8 @@ impl Folder<'_> {
         Ok(Proof { home, imported: reach.imported })
     }
 
-    /// Takes a value that refers to what only an import shows, if the server took that for a target too.
+    /// Takes a value that the server put together as its references say. It does not where it stops following
+    /// them, or does not look at what only an import shows.
     async fn compare(
         &self,
         pending: &Pending,
@@ -111,14 +113,19 @@ impl Folder<'_> {
         if own.is_some_and(|own| own.expose() == value.expose()) {
             return Ok(value);
         }
+        let what = self.what(&pending.key.0);
+        if proof.imported {
+            return Err(FetchError::new(
+                FetchErrorKind::Dangling,
+                format!("{what} refers to a secret that its folder has by an import only, and Infisical does not look there"),
+            )
+            .help("write the reference with environment and folder: `${env.folder.NAME}`"));
+        }
         Err(FetchError::new(
-            FetchErrorKind::Dangling,
-            format!(
-                "{} refers to a secret that its folder has by an import only, and Infisical does not look there",
-                self.what(&pending.key.0)
-            ),
+            FetchErrorKind::Malformed,
+            format!("Infisical puts {what} together in another way than its references say"),
         )
-        .help("write the reference with environment and folder: `${env.folder.NAME}`"))
+        .help("run it again, in case a secret changed meanwhile; else put the value together in the file, and set `expand_references: false`"))
     }
 
     /// Reads values as the server puts them together: some of them singly, many by a list.

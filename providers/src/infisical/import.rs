@@ -1,12 +1,12 @@
 //! Everything that a folder holds, with the folders below it where that is asked, for `import`.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use futures::future::join_all;
 
 use super::answers::Listing;
 use super::api::{Api, Imports, ListFlags, References};
-use super::error::Failure;
+use super::error::{Failure, Refusal};
 use super::plan::has_own_address;
 use super::read::{Folder, Found, Stored};
 use super::references::Targets;
@@ -74,14 +74,14 @@ impl Folder<'_> {
         let flags = ListFlags {
             imports,
             references: References::AsStored,
+            values: true,
             tags: &query.tags,
             metadata: &query.metadata,
         };
         let listing = match self.api.list(self.cx, &self.place, &flags).await {
             Ok(listing) => listing,
             Err(Failure::Refused(refusal)) if refusal.is_of_some_secrets() => {
-                let what = format!("everything in {}", self.place);
-                return Err(refusal.explain(&what));
+                return self.one_after_another(&flags, &refusal).await;
             }
             Err(failure) => return Err(self.explain(failure, None).await.error),
         };
@@ -104,6 +104,33 @@ impl Folder<'_> {
             merged.settle(&name, read.map_err(|miss| miss.error));
         }
         Ok(merged.found.into_iter().map(|(name, found): (String, Found)| ((name, None), Ok(found))).collect())
+    }
+
+    /// Reads everything singly, since the list was refused for the sake of one: so that it is named.
+    async fn one_after_another(
+        &self,
+        flags: &ListFlags<'_>,
+        refusal: &Refusal,
+    ) -> Result<Stored, FetchError> {
+        let refused = || refusal.explain(&format!("everything in {}", self.place));
+        let flags = ListFlags { values: false, ..*flags };
+        let Ok(mut listing) = self.api.list(self.cx, &self.place, &flags).await else {
+            return Err(refused());
+        };
+        let layers = listing.take_imports();
+        let rows = layers.into_iter().flat_map(|layer| layer.secrets).chain(listing.secrets);
+        let names: BTreeSet<String> = rows.map(|row| row.key).collect();
+        if names.is_empty() {
+            return Err(refused());
+        }
+        let read = join_all(names.iter().map(|name| async move {
+            match has_own_address(name) {
+                true => self.single(name, flags.imports).await.map_err(|miss| miss.error),
+                false => Err(self.unproven(name)),
+            }
+        }));
+        let read = read.await;
+        Ok(names.into_iter().map(|name| (name, None)).zip(read).collect())
     }
 
     /// Checks that the server did not leave a filter aside, as it does with parameters that it does not know.

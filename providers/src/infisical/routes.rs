@@ -15,6 +15,7 @@ pub(super) enum Routes {
 impl Routes {
     pub(super) fn list(self, api: &Api, place: &Place, flags: &ListFlags<'_>) -> Request {
         let request = Request::get(self.root()).query("recursive", "false");
+        let request = request.query("viewSecretValue", word(flags.values));
         let request = self.common(request, api, place, flags.imports, flags.references);
         let request = match self {
             Self::V3 => request,
@@ -43,7 +44,9 @@ impl Routes {
         imports: Imports,
         references: References,
     ) -> Request {
-        let request = Request::get(format!("{}/{}", self.root(), segment(name))).query("type", "shared");
+        let request = Request::get(format!("{}/{}", self.root(), segment(name)))
+            .query("type", "shared")
+            .query("viewSecretValue", "true");
         let request = self.common(request, api, place, imports, references);
         match version {
             Some(version) => request.query("version", version.to_string()),
@@ -85,7 +88,6 @@ impl Routes {
         let request = request
             .query("environment", &place.environment)
             .query("secretPath", &place.path)
-            .query("viewSecretValue", "true")
             .query("expandSecretReferences", word(references == References::Expanded))
             .query("include_imports", imports);
         match self {
