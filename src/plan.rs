@@ -402,7 +402,11 @@ struct ImportView<'a> {
     folder: &'a str,
     prefix: &'a str,
     recursive: bool,
-    chosen: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tags: &'a [String],
+    /// Pairs of key and value.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    metadata: &'a [(String, String)],
     optional: bool,
 }
 
@@ -466,7 +470,8 @@ impl Plan {
                     store: &planned.import.store,
                     folder: &planned.import.query.folder,
                     recursive: planned.import.query.recursive,
-                    chosen: planned.import.query.is_filtered(),
+                    tags: &planned.import.query.tags,
+                    metadata: &planned.import.query.metadata,
                     prefix: &planned.import.prefix,
                     optional: planned.import.optional,
                 })

@@ -44,7 +44,7 @@ impl Plan {
                 let absent = if import.optional { "left out" } else { "an error" };
                 vec![
                     format!("{}*", import.prefix),
-                    format!("{}/{}", import.store, import.query.folder),
+                    format!("{}/{}{}", import.store, import.query.folder, choice(&import.query)),
                     String::new(),
                     absent.to_owned(),
                 ]
@@ -81,6 +81,16 @@ impl Plan {
             cost(plan.cost())
         ));
         lines.join("\n")
+    }
+}
+
+/// Says what of a folder an import takes, where that is not simply all that lies in it.
+fn choice(query: &dsops_providers::contract::ListQuery) -> &'static str {
+    match (query.recursive, query.is_filtered()) {
+        (false, false) => "",
+        (true, false) => " and below",
+        (false, true) => ", chosen",
+        (true, true) => " and below, chosen",
     }
 }
 

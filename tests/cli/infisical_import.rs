@@ -49,6 +49,9 @@ fn a_recursive_import_asks_for_the_folders_and_then_lists_each() {
         let run = against(&server, import).args(["plan", "--env", "dev", "--json"]).run().code(0);
         let plan = run.json();
         assert_eq!(plan["imports"][0]["recursive"], true);
+        assert_eq!(plan["imports"][0].get("tags"), None);
+        let run = against(&server, import).args(["plan", "--env", "dev"]).run().code(0);
+        let _ = run.stdout_has("infisical/app/db and below");
         assert_eq!(plan["cost"]["requests"], 3, "a login, the folders, and the folder: {plan}");
     }
 }

@@ -118,7 +118,7 @@ fn the_plan_tells_places_fallbacks_transforms_and_what_absence_means() {
     assert_eq!(plan_of["variables"], variables);
     assert_eq!(
         plan_of["imports"],
-        json!([{"store": "s", "folder": "folder", "prefix": "P_", "optional": true}])
+        json!([{"store": "s", "folder": "folder", "prefix": "P_", "recursive": false, "optional": true}])
     );
     // A place that two variables name is asked for once.
     assert_eq!(plan_of["stores"][1]["secrets"], 1);
