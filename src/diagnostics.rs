@@ -99,7 +99,7 @@ impl Diagnostic {
 
     /// Says whether the report is about a value that is simply not there.
     pub(crate) fn is_absence(&self) -> bool {
-        self.exit == exit::NOT_FOUND
+        self.exit == exit::NOT_FOUND && self.code != "dsops::fetch::place_not_found"
     }
 
     /// Returns the report as one JSON object.
@@ -240,7 +240,9 @@ fn described(error: &FetchError) -> String {
 /// Returns the exit code of a store's refusal.
 pub(crate) fn fetch_exit(kind: FetchErrorKind) -> u8 {
     match kind {
-        FetchErrorKind::NotFound | FetchErrorKind::VersionNotFound => exit::NOT_FOUND,
+        FetchErrorKind::NotFound | FetchErrorKind::PlaceNotFound | FetchErrorKind::VersionNotFound => {
+            exit::NOT_FOUND
+        }
         FetchErrorKind::Hidden => exit::HIDDEN,
         FetchErrorKind::Unauthenticated | FetchErrorKind::Forbidden => exit::AUTH,
         _ => exit::STORE,

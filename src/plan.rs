@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dsops_providers::contract::{Cost, EnvSnapshot, Locator, Span};
+use dsops_providers::contract::{Cost, EnvSnapshot, ListQuery, Locator, Span};
 use serde::Serialize;
 
 use crate::config::{
@@ -69,7 +69,7 @@ pub struct PlannedStore {
     /// Which of the locators are asked for at once; the others are fallbacks.
     pub at_once: Vec<bool>,
     /// The folders that are listed, once each.
-    pub folders: Vec<String>,
+    pub folders: Vec<ListQuery>,
     /// The credentials that other stores give, by the place of the `{from: …}`.
     pub credentials: Vec<(Span, Candidate)>,
     /// What this costs when all goes well.
@@ -305,11 +305,10 @@ impl<'a> Builder<'a> {
             }
         };
         let planned = self.stores.get_mut(index)?;
-        let folder =
-            planned.folders.iter().position(|folder| *folder == import.folder).unwrap_or_else(|| {
-                planned.folders.push(import.folder.clone());
-                planned.folders.len() - 1
-            });
+        let folder = planned.folders.iter().position(|query| *query == import.query).unwrap_or_else(|| {
+            planned.folders.push(import.query.clone());
+            planned.folders.len() - 1
+        });
         Some(PlannedImport { import: import.clone(), store: index, folder })
     }
 
@@ -327,7 +326,8 @@ impl<'a> Builder<'a> {
             if let Some(store) = self.config.stores.get(&planned.name) {
                 let locators = planned.asked_at_once();
                 let expand = crate::config::PlanExpander(self.env);
-                let cost = (store.descriptor.cost)(&store.options, &expand, &locators, &planned.folders);
+                let cost =
+                    (store.descriptor.cost)(&store.options, &expand, &locators, &planned.listed_folders());
                 planned.cost = cost.map_err(|error| vec![ConfigError::from(error)])?;
             }
         }
@@ -358,7 +358,15 @@ impl PlannedStore {
     pub fn is_listed(&self, locator: &Locator) -> bool {
         locator.version.is_none()
             && locator.field.is_none()
-            && self.folders.iter().any(|folder| folder == locator.folder())
+            && self.folders.iter().any(|query| query.is_plain() && query.folder == locator.folder())
+    }
+
+    /// Returns the folders that are known to be listed. Which folders are below another is asked first, and not
+    /// known here.
+    fn listed_folders(&self) -> Vec<String> {
+        let question = |query: &ListQuery| query.recursive.then(|| query.folder.clone());
+        let questions: Vec<String> = self.folders.iter().filter_map(question).collect();
+        self.folders.iter().map(|query| query.folder.clone()).chain(questions).collect()
     }
 }
 
@@ -393,6 +401,12 @@ struct ImportView<'a> {
     store: &'a str,
     folder: &'a str,
     prefix: &'a str,
+    recursive: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tags: &'a [String],
+    /// Pairs of key and value.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    metadata: &'a [(String, String)],
     optional: bool,
 }
 
@@ -454,7 +468,10 @@ impl Plan {
                 .iter()
                 .map(|planned| ImportView {
                     store: &planned.import.store,
-                    folder: &planned.import.folder,
+                    folder: &planned.import.query.folder,
+                    recursive: planned.import.query.recursive,
+                    tags: &planned.import.query.tags,
+                    metadata: &planned.import.query.metadata,
                     prefix: &planned.import.prefix,
                     optional: planned.import.optional,
                 })

@@ -8,6 +8,7 @@
 mod answer;
 mod failure;
 mod gate;
+mod notes;
 mod options;
 mod site;
 mod tls;
@@ -42,6 +43,7 @@ struct ClientKey {
 pub struct Http {
     clients: Mutex<HashMap<ClientKey, reqwest::Client>>,
     gates: gate::Gates,
+    notes: notes::Notes,
 }
 
 impl Http {

@@ -56,7 +56,7 @@ impl Plan {
                 let absent = if import.optional { "left out" } else { "an error" };
                 vec![
                     format!("{}*", import.prefix),
-                    format!("{}/{}", import.store, import.folder),
+                    format!("{}/{}{}", import.store, import.query.folder, choice(&import.query)),
                     String::new(),
                     absent.to_owned(),
                 ]
@@ -99,6 +99,16 @@ impl Plan {
 fn json(document: &impl serde::Serialize) -> Result<String, Stop> {
     serde_json::to_string_pretty(document)
         .map_err(|error| Diagnostic::new("dsops::bug", exit::BUG, error.to_string()).into())
+}
+
+/// Says what of a folder an import takes, where that is not simply all that lies in it.
+fn choice(query: &dsops_providers::contract::ListQuery) -> &'static str {
+    match (query.recursive, query.is_filtered()) {
+        (false, false) => "",
+        (true, false) => " and below",
+        (false, true) => ", chosen",
+        (true, true) => " and below, chosen",
+    }
 }
 
 /// Says what a cost is, in words.

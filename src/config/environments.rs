@@ -7,10 +7,10 @@ use dsops_providers::contract::{Key, Literal, NoExpansion, Node, NodeKind, Secre
 use indexmap::IndexMap;
 
 use super::error::{Code, ConfigError, Warning};
+use super::imports::read_import;
 use super::model::{Environment, Import, Origin, ReferenceAt, Variable};
 use super::shape::{ImportShape, OneOrMany, VariableShape};
 use super::stores::wrong;
-use crate::reference::parse_name;
 use crate::suggest::{and_ticked, did_you_mean};
 use crate::transform::Chain;
 
@@ -247,26 +247,6 @@ fn check_name(key: &Key) -> Result<(), ConfigError> {
         ));
     }
     Ok(())
-}
-
-fn read_import(node: &Node, shape: ImportShape) -> Result<Import, ConfigError> {
-    let place = node.get("store").unwrap_or(node);
-    let (store, folder) = shape.store.split_once('/').unwrap_or((shape.store.as_str(), ""));
-    parse_name(store).map_err(|error| {
-        ConfigError::at(Code::ReferenceSyntax, place.span, error.message).help("write `store/folder`")
-    })?;
-    let prefix = shape.prefix.unwrap_or_default();
-    if prefix.contains(['=', '\0']) {
-        let place = node.get("prefix").unwrap_or(node);
-        return Err(ConfigError::at(Code::Invalid, place.span, "a prefix has no `=`"));
-    }
-    Ok(Import {
-        store: store.to_owned(),
-        folder: folder.trim_matches('/').to_owned(),
-        prefix,
-        optional: shape.optional,
-        span: place.span,
-    })
 }
 
 fn reaches<'a>(from: &'a str, wanted: &str, own: &'a IndexMap<&str, Own>, seen: &mut Vec<&'a str>) -> bool {

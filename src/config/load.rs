@@ -328,7 +328,7 @@ fn check_references(config: &Config, named: &[&str], errors: &mut Vec<ConfigErro
         }
     }
     for import in config.environments.values().flat_map(|environment| &environment.imports) {
-        if let Err(error) = config.check_import(&import.store, named, import.span) {
+        if let Err(error) = config.check_import(import, named) {
             errors.push(error);
         }
     }
@@ -407,7 +407,7 @@ impl Config {
         }
     }
 
-    fn unknown_store(&self, name: &str, span: Span) -> ConfigError {
+    pub(super) fn unknown_store(&self, name: &str, span: Span) -> ConfigError {
         let known = || self.stores.keys().map(String::as_str);
         let help = did_you_mean(name, known()).unwrap_or_else(|| match self.stores.len() {
             0 => "add it under `secretStores`".to_owned(),
@@ -419,20 +419,6 @@ impl Config {
         ConfigError::new(Code::UnknownStore, format!("no store is named `{name}`"))
             .label(place, "not under secretStores")
             .help(help)
-    }
-
-    pub(crate) fn check_import(&self, name: &str, named: &[&str], span: Span) -> Result<(), ConfigError> {
-        let Some(store) = self.stores.get(name) else {
-            if named.contains(&name) {
-                return Ok(());
-            }
-            return Err(self.unknown_store(name, span));
-        };
-        if store.descriptor.about.parts.folders {
-            return Ok(());
-        }
-        let message = format!("a store of type `{}` has no folders to import", store.descriptor.kind);
-        Err(ConfigError::at(Code::ImportUnsupported, span, message).help("name each variable with `from`"))
     }
 
     /// Checks a reference that held `${…}`, now that it is known.

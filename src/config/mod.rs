@@ -4,6 +4,7 @@ mod credential_file;
 mod environments;
 mod error;
 mod expand;
+mod imports;
 mod load;
 mod model;
 mod policies;

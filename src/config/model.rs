@@ -5,11 +5,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsops_providers::contract::{DecodeError, Descriptor, EnvSnapshot, Node, SecretValue, Span};
+use dsops_providers::contract::{DecodeError, Descriptor, EnvSnapshot, ListQuery, Node, SecretValue, Span};
 use indexmap::IndexMap;
 
 use super::error::{Code, ConfigError, Source, Warning};
 use super::expand::{self, Expander, OpenText};
+use super::imports::Choices;
 use super::policies::Policies;
 use super::shape::{FromParts, FromShape};
 use crate::reference::{Reference, ReferenceError};
@@ -110,14 +111,15 @@ pub struct Environment {
 pub struct Import {
     /// The store's name.
     pub store: String,
-    /// The folder; empty for the root.
-    pub folder: String,
+    /// The folder, and what of it.
+    pub query: ListQuery,
     /// Put before each key.
     pub prefix: String,
     /// Whether the folder may be absent.
     pub optional: bool,
     /// Where the store and folder stand.
     pub span: Span,
+    pub(super) choices: Choices,
 }
 
 /// One variable.

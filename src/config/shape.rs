@@ -150,6 +150,16 @@ pub(super) struct ImportShape {
     pub(super) store: String,
     /// Put before each key to make the variable's name.
     pub(super) prefix: Option<String>,
+    /// Whether the folders below count too. A name that two folders have is an error.
+    #[serde(default)]
+    pub(super) recursive: bool,
+    /// Take only what has one of these tags, written by their slugs. Infisical only; what its imports bring has
+    /// none.
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
+    /// Take only what has all of these pairs in its metadata, 10 at most. Infisical only.
+    #[serde(default)]
+    pub(super) metadata: IndexMap<String, String>,
     /// Whether the folder may be absent.
     #[serde(default)]
     pub(super) optional: bool,

@@ -49,6 +49,8 @@ impl Cause {
 pub fn fetch_code(kind: FetchErrorKind) -> &'static str {
     match kind {
         FetchErrorKind::NotFound => "dsops::fetch::not_found",
+        FetchErrorKind::PlaceNotFound => "dsops::fetch::place_not_found",
+        FetchErrorKind::Dangling => "dsops::fetch::dangling",
         FetchErrorKind::VersionNotFound => "dsops::fetch::version_not_found",
         FetchErrorKind::Hidden => "dsops::fetch::hidden",
         FetchErrorKind::Unauthenticated => "dsops::auth::refused",

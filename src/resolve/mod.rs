@@ -60,7 +60,7 @@ pub async fn resolve_with(config: &Config, plan: &Plan, cx: &Context, known: &Op
                     let name = format!("{}{name}", planned.import.prefix);
                     match answer {
                         Ok(value) => {
-                            let source = format!("{}/{}", planned.import.store, planned.import.folder);
+                            let source = format!("{}/{}", planned.import.store, planned.import.query.folder);
                             resolution.values.insert(name, Resolved { value, source });
                         }
                         Err(error) => {
@@ -71,7 +71,7 @@ pub async fn resolve_with(config: &Config, plan: &Plan, cx: &Context, known: &Op
             }
             Err(Cause::Fetch { error, .. }) if planned.import.optional && error.is_absence() => {}
             Err(cause) => {
-                let label = format!("import of `{}/{}`", planned.import.store, planned.import.folder);
+                let label = format!("import of `{}/{}`", planned.import.store, planned.import.query.folder);
                 failures.add(&label, planned.import.span, cause);
             }
         }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dsops_providers::contract::{
-    Context, EnvSnapshot, FetchError, FetchErrorKind, Finding, Locator, NoTokens, OpenError, Provider,
-    SecretValue, Span,
+    Context, EnvSnapshot, FetchError, FetchErrorKind, Finding, ListQuery, Locator, NoTokens, OpenError,
+    Provider, SecretValue, Span,
 };
 use futures::future::{LocalBoxFuture, join_all};
 
@@ -202,7 +202,7 @@ impl<'a> Stores<'a> {
             .partition(|index| {
                 planned.locators.get(*index).is_some_and(|locator| planned.is_listed(locator))
             });
-        let list_all = join_all(planned.folders.iter().map(|folder| self.list(planned, opened, folder)));
+        let list_all = join_all(planned.folders.iter().map(|query| self.list(planned, opened, query)));
         let (listings, ()) = futures::join!(list_all, self.fetch_into(state, planned, opened, asked));
         // What a list shows need not be asked for; what it does not show is, since lists can be silently empty.
         let mut unseen = Vec::new();
@@ -245,10 +245,10 @@ impl<'a> Stores<'a> {
         &self,
         planned: &PlannedStore,
         opened: &Opened,
-        folder: &str,
+        query: &ListQuery,
     ) -> Result<Listing, FetchError> {
         let Some(lister) = opened.provider.lister() else { return Err(never_asked()) };
-        let entries = retry::attempt(&opened.cx, || lister.list(&opened.cx, folder)).await;
+        let entries = retry::attempt(&opened.cx, || lister.list_by(&opened.cx, query)).await;
         self.known.note(planned, &opened.attempt, entries.as_ref().err());
         Ok(entries?.into_iter().map(|entry| (entry.name, entry.value.map(Arc::new))).collect())
     }
@@ -331,7 +331,8 @@ fn seen(
     listings: &[Result<Listing, FetchError>],
     locator: &Locator,
 ) -> Option<Answer> {
-    let folder = planned.folders.iter().position(|folder| folder == locator.folder())?;
+    let shows = |query: &ListQuery| query.is_plain() && query.folder == locator.folder();
+    let folder = planned.folders.iter().position(shows)?;
     let listing = listings.get(folder)?.as_ref().ok()?;
     listing.iter().find(|(name, _)| name == locator.name()).map(|(_, answer)| answer.clone())
 }

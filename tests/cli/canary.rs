@@ -255,6 +255,8 @@ const CASES: &[Case] = &[
     case(&["version", "--json"], 0),
     case(&["schema"], 0),
     case(&["completion", "bash"], 0),
+    case(&["cache", "status"], 0),
+    case(&["cache", "clear"], 0),
     case(&["man", "exec"], 0),
     case(&["help", "get"], 0),
 ];

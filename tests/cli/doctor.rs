@@ -140,7 +140,7 @@ fn each_thing_that_is_wrong_with_a_store_fails_at_its_own_step() {
 
     let report = run(&locked, &|options| options.replace("environment: dev", "environment: staging"));
     assert_eq!(finding(&report, "app", "project")["status"], "ok");
-    assert_eq!(finding(&report, "app", "environment")["code"], "dsops::fetch::not_found");
+    assert_eq!(finding(&report, "app", "environment")["code"], "dsops::fetch::place_not_found");
     assert!(
         finding(&report, "app", "environment")["message"].as_str().is_some_and(|m| m.contains("staging"))
     );

@@ -15,6 +15,9 @@ fn options_of(project: &str, environment: &str, host: &str) -> String {
     )
 }
 
+const PLACE: &str = "dsops::fetch::place_not_found";
+const ABSENT: &str = "dsops::fetch::not_found";
+
 #[test]
 fn a_server_that_is_not_there_is_unreachable() {
     let options = format!("{}, timeout_ms: 300", options("http://127.0.0.1:9"));
@@ -113,17 +116,38 @@ fn a_missing_project_environment_folder_or_secret_is_named() {
         let url = server.url();
         let other = "00000000-0000-4000-8000-000000000000";
         let cases = [
-            (options_of(other, "dev", &url), ONE, "project not found", other),
-            (options_of(PROJECT, "staging", &url), ONE, "environment not found", "staging"),
-            (options(&url), "A: {from: infisical/nope/KEY}", "folder not found", "/nope"),
-            (options(&url), "A: {from: infisical/KYE}", "secret not found", "KYE"),
-            (options(&url), "A: {from: infisical/db/KEY}", "secret not found", "KEY"),
+            (options_of(other, "dev", &url), ONE, PLACE, "project not found", other),
+            (options_of(PROJECT, "staging", &url), ONE, PLACE, "environment not found", "staging"),
+            (options(&url), "A: {from: infisical/nope/KEY}", ABSENT, "folder not found", "/nope"),
+            (options(&url), "A: {from: infisical/KYE}", ABSENT, "secret not found", "KYE"),
+            (options(&url), "A: {from: infisical/db/KEY}", ABSENT, "secret not found", "KEY"),
         ];
-        for (options, variable, says, name) in cases {
+        for (options, variable, code, says, name) in cases {
             let run = || dsops().config(file(&options, variable));
-            let expected =
-                Expected { exit: 5, code: "dsops::fetch::not_found", says: &[says, name], advises: "" };
+            let expected = Expected { exit: 5, code, says: &[says, name], advises: "" };
             fails(run, Some(&server), &expected);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_project_or_environment_is_no_absence() {
+    let two = "A: {from: infisical/KEY, default: d}\nB: {from: infisical/OTHER, optional: true}";
+    let one = "A: {from: infisical/KEY, optional: true, default: d, fallback: [infisical/OTHER]}";
+    let import = "import: {store: infisical, optional: true}";
+    for generation in BOTH {
+        let server = with_key(generation).start();
+        for (project, environment) in [("00000000-0000-4000-8000-000000000000", "dev"), (PROJECT, "Dev")] {
+            for variables in [one, two, import] {
+                let options = options_of(project, environment, &server.url());
+                let run = dsops().config(file(&options, variables)).exec("touch started");
+                let started = run.path("started");
+                let _ = discreet(run.run().code(125).stdout_empty(), &server).stderr_has(PLACE);
+                assert!(!started.exists());
+                let run = dsops().config(file(&options, variables));
+                let run = run.args(["exec", "--env", "dev", "--allow-missing", "--", "true"]).run();
+                let _ = discreet(run.code(125), &server).stderr_has(PLACE);
+            }
         }
     }
 }

@@ -38,6 +38,14 @@ mod infisical_discovery;
 #[cfg(test)]
 mod infisical_errors;
 #[cfg(test)]
+mod infisical_exact;
+#[cfg(test)]
+mod infisical_import;
+#[cfg(test)]
+mod infisical_references;
+#[cfg(test)]
+mod infisical_rows;
+#[cfg(test)]
 mod infisical_tls;
 #[cfg(test)]
 mod init;

@@ -124,7 +124,7 @@ fn the_plan_tells_places_fallbacks_transforms_and_what_absence_means() {
     assert_eq!(plan_of["variables"], variables);
     assert_eq!(
         plan_of["imports"],
-        json!([{"store": "s", "folder": "folder", "prefix": "P_", "optional": true}])
+        json!([{"store": "s", "folder": "folder", "prefix": "P_", "recursive": false, "optional": true}])
     );
     // A place that two variables name is asked for once.
     assert_eq!(plan_of["stores"][1]["secrets"], 1);
@@ -239,6 +239,20 @@ fn a_service_token_is_granted_folders() {
     assert!(!String::from_utf8_lossy(output.stdout_bytes()).contains("describeSecret"), "{output}");
     let none = plan("envs: {dev: {A: {literal: one}}}").args(["--policy"]).run().code(0);
     let _ = none.stdout_has("no store of this environment");
+}
+
+#[test]
+fn an_import_that_goes_deeper_is_granted_what_lies_below() {
+    let (stores, _) = POLICY.split_once("envs:").expect("stores and environments");
+    let config = format!("{stores}envs: {{dev: {{import: {{store: infisical/all, recursive: true}}}}}}");
+    let policy = plan(config).args(["--policy", "--json"]).run().code(0).json();
+    let paths: Vec<&Value> = policy[0]["rules"]["document"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|rule| &rule["conditions"]["secretPath"])
+        .collect();
+    assert_eq!(paths, [&json!({"$eq": "/team/all"}), &json!({"$glob": "/team/all/**"})], "{policy}");
 }
 
 #[test]

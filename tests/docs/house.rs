@@ -27,8 +27,10 @@ const EXPOSE: &[&str] = &[
     "providers/src/infisical/auth/login.rs",
     "providers/src/infisical/config/auth.rs",
     "providers/src/infisical/mod.rs",
+    "providers/src/infisical/answers.rs",
+    "providers/src/infisical/expand.rs",
     "providers/src/infisical/read.rs",
-    "providers/src/infisical/versions.rs",
+    "providers/src/infisical/references.rs",
     // Stores that hold values themselves, or hand them to a program.
     "providers/src/dotenv/file.rs",
     "providers/src/exec/mod.rs",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use super::Locator;
+use super::{ListQuery, Locator};
 
 /// What has to be granted for one store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -44,9 +44,9 @@ pub struct Rules {
 impl Access {
     /// Returns the access that reading takes where nothing else is known: by folder and name.
     #[must_use]
-    pub fn reading(locators: &[Locator], folders: &[String]) -> Self {
+    pub fn reading(locators: &[Locator], folders: &[ListQuery]) -> Self {
         let places = locators.iter().map(|locator| (locator.folder().to_owned(), locator.name().to_owned()));
-        Self { grants: Grant::by_folder(places, folders.iter().cloned(), &["read"]), ..Self::default() }
+        Self { grants: Grant::by_folder(places, folders.iter().map(|query| query.folder.clone()), &["read"]), ..Self::default() }
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Access, Context, DecodeError, Expand, FetchError, Locator, Node, Provider, decode};
+use super::{Access, Context, DecodeError, Expand, FetchError, ListQuery, Listings, Locator, Node, Provider, decode};
 
 /// Which parts of a reference the store can use. A part that it cannot use is an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -104,6 +104,8 @@ pub trait Backend: Provider + Sized + 'static {
     const ABOUT: About;
     /// The ways to log in, the default first; empty where there is nothing to log in to.
     const AUTH: &'static [AuthMethod] = &[];
+    /// What it can do for an `import` beyond listing one folder.
+    const LISTINGS: Listings = Listings { recursive: false, tags: false, metadata: 0 };
 
     /// Checks the options beyond their types. Credentials are empty here, and text may still hold
     /// `${VAR}`. The span of the error is the store's section unless it names a closer node.
@@ -134,7 +136,7 @@ pub trait Backend: Provider + Sized + 'static {
 
     /// Returns the least access that fetching these locators and listing these folders needs, in the words
     /// of the store.
-    fn access(config: &Self::Config, locators: &[Locator], folders: &[String]) -> Access {
+    fn access(config: &Self::Config, locators: &[Locator], folders: &[ListQuery]) -> Access {
         let _ = config;
         Access::reading(locators, folders)
     }
@@ -169,6 +171,8 @@ pub struct Descriptor {
     pub about: &'static About,
     /// The ways to log in.
     pub auth: &'static [AuthMethod],
+    /// What it can do for an `import` beyond listing one folder.
+    pub listings: Listings,
     /// Returns the schema of the options.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Decodes and validates the options.
@@ -178,7 +182,7 @@ pub struct Descriptor {
     /// Returns the cost of a batch.
     pub cost: fn(&Node, &dyn Expand, &[Locator], &[String]) -> Result<Cost, DecodeError>,
     /// Returns the least access that a batch needs.
-    pub access: fn(&Node, &dyn Expand, &[Locator], &[String]) -> Result<Access, DecodeError>,
+    pub access: fn(&Node, &dyn Expand, &[Locator], &[ListQuery]) -> Result<Access, DecodeError>,
     /// Opens a store.
     pub open: fn(&Node, &dyn Expand, &Context) -> Result<Box<dyn Provider>, OpenError>,
 }
@@ -192,6 +196,7 @@ impl Descriptor {
             aliases: B::ALIASES,
             about: &B::ABOUT,
             auth: B::AUTH,
+            listings: B::LISTINGS,
             schema: |generator| generator.subschema_for::<B::Config>(),
             validate: |node, expand| {
                 let config: B::Config = decode(node, expand)?;

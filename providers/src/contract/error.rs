@@ -8,10 +8,15 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FetchErrorKind {
-    /// The store, asked directly, says there is no such secret (or folder, environment, project).
+    /// The store, asked directly, says there is no such secret, or no such folder to hold it.
     NotFound,
+    /// The place that the store's options name is not there: a project, an environment. No absence, since a
+    /// mistake in an option says nothing about any secret.
+    PlaceNotFound,
     /// The secret is there, the version asked for is not.
     VersionNotFound,
+    /// The secret is there, and its value is put together from one that is not.
+    Dangling,
     /// The secret is there, and its value is kept from this caller.
     Hidden,
     /// The credentials are missing, wrong, used up or expired.
@@ -40,7 +45,9 @@ impl FetchErrorKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
+            Self::PlaceNotFound => "place_not_found",
             Self::VersionNotFound => "version_not_found",
+            Self::Dangling => "dangling",
             Self::Hidden => "hidden",
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",

@@ -33,6 +33,6 @@ pub use explorer::{Depth, EnvironmentEntry, Explorer, Place, ProjectEntry, Secre
 pub use finding::{Finding, Status};
 pub use locator::Locator;
 pub use node::{Key, Node, NodeKind, Scalar, Span};
-pub use provider::{Entry, Lister, Provider, Writer};
+pub use provider::{Entry, ListQuery, Lister, Listings, Provider, Writer};
 pub use secret::SecretValue;
 pub use tokens::{HeldToken, NoTokens, Token, TokenCache, TokenKey, usable};

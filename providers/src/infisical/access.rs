@@ -4,17 +4,24 @@ use serde_json::{Value, json};
 
 use super::config::{InfisicalConfig, InfisicalMethod};
 use super::plan::Ask;
-use crate::contract::{Access, Grant, Locator, Rules};
+use crate::contract::{Access, Grant, ListQuery, Locator, Rules};
 
 /// The two rights that reading takes, as Infisical's pages call them.
 const ACTIONS: &[&str] = &["Describe Secret", "Read Value"];
 
+/// What stands for every folder below one.
+const BELOW: &str = "/**";
+
 /// Returns what a role of the project has to allow. The names of the two rights and the conditions are those
 /// of Infisical's documentation, "Project Permissions", and of its Terraform provider (`permissions_v2`).
-pub(super) fn access(config: &InfisicalConfig, locators: &[Locator], folders: &[String]) -> Access {
+pub(super) fn access(config: &InfisicalConfig, locators: &[Locator], folders: &[ListQuery]) -> Access {
     let asks = locators.iter().filter_map(|locator| Ask::of(config, locator).ok());
     let secrets = asks.map(|ask| (ask.folder, ask.name));
-    let whole = folders.iter().map(|folder| config.folder(folder));
+    let whole = folders.iter().flat_map(|query| {
+        let folder = config.folder(&query.folder);
+        let below = query.recursive.then(|| format!("{}{BELOW}", folder.trim_end_matches('/')));
+        std::iter::once(folder).chain(below)
+    });
     let grants = Grant::by_folder(secrets, whole, ACTIONS);
     let environment = config.environment.clone().unwrap_or_default();
     let project = config.project_id.clone().unwrap_or_default();
@@ -41,9 +48,10 @@ pub(super) fn access(config: &InfisicalConfig, locators: &[Locator], folders: &[
 }
 
 fn rule(environment: &str, grant: &Grant) -> Value {
+    let path = if grant.folder.ends_with(BELOW) { "$glob" } else { "$eq" };
     let mut conditions = json!({
         "environment": { "$eq": environment },
-        "secretPath": { "$eq": grant.folder },
+        "secretPath": { path: grant.folder },
     });
     if let (Some(names), Value::Object(conditions)) = (&grant.names, &mut conditions) {
         conditions.insert("secretName".to_owned(), json!({ "$in": names }));

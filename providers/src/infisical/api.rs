@@ -1,14 +1,16 @@
-//! The requests that Infisical gets, and the shapes of its answers.
+//! The calls that Infisical gets, by whichever generation of routes the server has.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+use super::answers::{Folders, Listing, One, Project, Secret, Wrapped};
 use super::auth::Session;
 use super::error::{Failure, Refusal};
-use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
+use super::routes::Routes;
+use crate::contract::{Context, FetchError, FetchErrorKind};
 use crate::http::{Answer, Request, Site, segment, send};
+
+/// What is noted of an origin that has dropped the older routes.
+const NEWER_ROUTES: &str = "infisical: routes of v4 only";
 
 /// Whether a folder's imports count.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,15 +26,54 @@ pub(super) enum References {
     AsStored,
 }
 
+/// A folder of an environment of the project.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) environment: String,
+    /// The whole path, from the root.
+    pub(super) path: String,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "folder `{}`, environment `{}`", self.path, self.environment)
+    }
+}
+
+/// What a list is asked to show.
+#[derive(Clone, Copy)]
+pub(super) struct ListFlags<'a> {
+    pub(super) imports: Imports,
+    pub(super) references: References,
+    /// Whether values are shown; without, the list is of names.
+    pub(super) values: bool,
+    /// Slugs, one of which a secret has to have; none asks for all.
+    pub(super) tags: &'a [String],
+    /// Keys and values, all of which a secret has to have.
+    pub(super) metadata: &'a [(String, String)],
+}
+
+impl ListFlags<'_> {
+    /// Asks for all secrets, as they are stored.
+    pub(super) const ALL: Self = Self {
+        imports: Imports::On,
+        references: References::AsStored,
+        values: true,
+        tags: &[],
+        metadata: &[],
+    };
+}
+
 /// One project and environment of one server.
 pub(super) struct Api {
     pub(super) site: Site,
     pub(super) session: Session,
     pub(super) project: String,
     pub(super) environment: String,
-    references: References,
-    /// Whether the server has dropped the older routes. Learnt from the first answer that says so.
-    v4: AtomicBool,
+    /// Whether `${NAME}` in values is replaced at all.
+    pub(super) references: References,
+    /// Whether a user's own values beat the shared ones.
+    pub(super) personal: bool,
     place: OnceCell<Result<Project, FetchError>>,
 }
 
@@ -44,33 +85,30 @@ impl Api {
         project: String,
         environment: String,
         references: References,
+        personal: bool,
     ) -> Self {
-        Self {
-            site,
-            session,
-            project,
-            environment,
-            references,
-            v4: AtomicBool::new(false),
-            place: OnceCell::new(),
-        }
+        Self { site, session, project, environment, references, personal, place: OnceCell::new() }
     }
 
-    /// Says whether the server has only the newer routes, whose lists resolve the references of an
-    /// imported secret in the wrong folder.
-    pub(super) fn is_v4(&self) -> bool {
-        self.v4.load(Ordering::Relaxed)
+    /// Says whether the server is known to have only the newer routes, whose lists resolve the references
+    /// of an imported secret in the wrong folder. All stores of one server share what one of them learnt.
+    pub(super) fn is_v4(&self, cx: &Context) -> bool {
+        cx.http().is_noted(&self.site, NEWER_ROUTES)
     }
 
-    /// Says whether a list gives an imported secret's value as a single read does. The newer list resolves
-    /// its references in the wrong folder, and the older one expands them whatever it is told.
-    pub(super) fn lists_imports_rightly(&self) -> bool {
-        !self.is_v4() && self.references == References::Expanded
+    /// Returns a folder of the store's own environment.
+    pub(super) fn place(&self, path: &str) -> Place {
+        Place { environment: self.environment.clone(), path: path.to_owned() }
     }
 
-    /// Lists a folder, imports included.
-    pub(super) async fn list(&self, cx: &Context, folder: &str) -> Result<Listing, Failure> {
-        let answer = self.secrets(cx, |routes| routes.list(self, folder)).await?;
+    /// Lists a folder.
+    pub(super) async fn list(
+        &self,
+        cx: &Context,
+        place: &Place,
+        flags: &ListFlags<'_>,
+    ) -> Result<Listing, Failure> {
+        let answer = self.by_generation(cx, |routes| routes.list(self, place, flags)).await?;
         Ok(success(&answer)?.json()?)
     }
 
@@ -78,12 +116,14 @@ impl Api {
     pub(super) async fn get(
         &self,
         cx: &Context,
-        folder: &str,
+        place: &Place,
         name: &str,
         version: Option<u64>,
         imports: Imports,
+        references: References,
     ) -> Result<Secret, Failure> {
-        let answer = self.secrets(cx, |routes| routes.get(self, folder, name, version, imports)).await?;
+        let request = |routes: Routes| routes.get(self, place, name, version, imports, references);
+        let answer = self.by_generation(cx, request).await?;
         let One { secret } = success(&answer)?.json()?;
         if secret.key != name {
             return Err(FetchError::new(
@@ -96,10 +136,17 @@ impl Api {
         Ok(secret)
     }
 
+    /// Returns the paths of all folders of the environment but the root.
+    pub(super) async fn folders(&self, cx: &Context) -> Result<Vec<String>, Failure> {
+        let answer = self.by_generation(cx, |routes| routes.folders(self)).await?;
+        let Folders { folders } = success(&answer)?.json()?;
+        Ok(folders.into_iter().map(|folder| format!("/{}", folder.path.trim_matches('/'))).collect())
+    }
+
     /// Reads the project with its environments, once.
     pub(super) async fn project(&self, cx: &Context) -> Result<&Project, FetchError> {
         let place = self.place.get_or_init(|| async {
-            let (path, what) = if self.is_v4() {
+            let (path, what) = if self.is_v4(cx) {
                 (format!("/api/v1/projects/{}", segment(&self.project)), "the project")
             } else {
                 (format!("/api/v1/workspace/{}", segment(&self.project)), "the project")
@@ -124,13 +171,14 @@ impl Api {
         }
     }
 
-    /// Makes a call about secrets by the older routes, and by the newer ones where those are gone.
-    pub(super) async fn secrets(
+    /// Makes a call by the older routes, and by the newer ones where those are gone. A secret that is missing
+    /// answers 404 too; only the web framework's own 404 says that a route is.
+    pub(super) async fn by_generation(
         &self,
         cx: &Context,
         request: impl Fn(Routes) -> Request,
     ) -> Result<Answer, FetchError> {
-        if self.is_v4() {
+        if self.is_v4(cx) {
             return self.call(cx, &request(Routes::V4)).await;
         }
         let answer = self.call(cx, &request(Routes::V3)).await?;
@@ -141,7 +189,7 @@ impl Api {
         if newer.status() == 404 && Refusal::read(&newer)?.is_route_missing() {
             return Ok(answer);
         }
-        self.v4.store(true, Ordering::Relaxed);
+        cx.http().note(&self.site, NEWER_ROUTES);
         Ok(newer)
     }
 
@@ -172,139 +220,5 @@ pub(super) fn success(answer: &Answer) -> Result<&Answer, Failure> {
     match Refusal::read(answer) {
         Ok(refusal) => Err(Failure::Refused(refusal)),
         Err(error) => Err(Failure::Broken(error)),
-    }
-}
-
-/// The two generations of routes for secrets.
-#[derive(Clone, Copy)]
-pub(super) enum Routes {
-    /// Every server up to 2026.
-    V3,
-    /// Servers since the autumn of 2025, in two forms that differ in names and defaults.
-    V4,
-}
-
-impl Routes {
-    fn list(self, api: &Api, folder: &str) -> Request {
-        let request = Request::get(self.root()).query("recursive", "false");
-        self.common(request, api, folder, Imports::On)
-    }
-
-    fn get(self, api: &Api, folder: &str, name: &str, version: Option<u64>, imports: Imports) -> Request {
-        let request = Request::get(format!("{}/{}", self.root(), segment(name))).query("type", "shared");
-        let request = self.common(request, api, folder, imports);
-        match version {
-            Some(version) => request.query("version", version.to_string()),
-            None => request,
-        }
-    }
-
-    pub(super) fn root(self) -> &'static str {
-        match self {
-            Self::V3 => "/api/v3/secrets/raw",
-            Self::V4 => "/api/v4/secrets",
-        }
-    }
-
-    /// Adds what every call says. No flag is left to a default: they differ between servers, and a
-    /// misspelt one is dropped without a word.
-    fn common(self, request: Request, api: &Api, folder: &str, imports: Imports) -> Request {
-        let imports = if imports == Imports::On { "true" } else { "false" };
-        let expand = if api.references == References::Expanded { "true" } else { "false" };
-        let request = request
-            .query("environment", &api.environment)
-            .query("secretPath", folder)
-            .query("viewSecretValue", "true")
-            .query("expandSecretReferences", expand)
-            .query("include_imports", imports);
-        match self {
-            Self::V3 => request.query("workspaceId", &api.project),
-            Self::V4 => request
-                .query("projectId", &api.project)
-                .query("includeImports", imports)
-                .query("includePersonalOverrides", "false"),
-        }
-    }
-}
-
-/// A listed folder.
-#[derive(Deserialize)]
-pub(super) struct Listing {
-    pub(super) secrets: Vec<Secret>,
-    imports: Option<Vec<Layer>>,
-}
-
-impl Listing {
-    /// Returns the folder's imports, the weakest first, and leaves none behind.
-    pub(super) fn take_imports(&mut self) -> Vec<Layer> {
-        self.imports.take().unwrap_or_default()
-    }
-}
-
-/// What one import brings.
-#[derive(Deserialize)]
-pub(super) struct Layer {
-    pub(super) secrets: Vec<Secret>,
-}
-
-#[derive(Deserialize)]
-struct One {
-    secret: Secret,
-}
-
-/// One secret of an answer. It has no `Debug`.
-#[derive(Deserialize)]
-pub(super) struct Secret {
-    pub(super) id: String,
-    #[serde(rename = "secretKey")]
-    pub(super) key: String,
-    #[serde(rename = "secretValue")]
-    pub(super) value: Option<SecretValue>,
-    #[serde(rename = "secretValueHidden", default)]
-    pub(super) hidden: bool,
-    pub(super) version: Option<u64>,
-    pub(super) environment: Option<String>,
-    #[serde(rename = "secretPath")]
-    pub(super) path: Option<String>,
-    #[serde(rename = "workspace")]
-    pub(super) project: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-}
-
-impl Secret {
-    /// Says whether it is a user's own override, which a user's API key gets beside the shared one.
-    pub(super) fn is_personal(&self) -> bool {
-        self.kind.as_deref() == Some("personal")
-    }
-}
-
-/// A project, as far as messages need it.
-#[derive(Deserialize)]
-pub(super) struct Project {
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) environments: Vec<Environment>,
-}
-
-/// An environment of a project.
-#[derive(Deserialize)]
-pub(super) struct Environment {
-    pub(super) slug: String,
-}
-
-/// The older route wraps in `workspace`, the newer one in `project`.
-#[derive(Deserialize)]
-struct Wrapped {
-    workspace: Option<Project>,
-    project: Option<Project>,
-}
-
-impl Wrapped {
-    fn project(self) -> Result<Project, FetchError> {
-        self.workspace.or(self.project).ok_or_else(|| {
-            FetchError::new(FetchErrorKind::Malformed, "the answer holds no project")
-                .help("check `host`, and what stands before the server")
-        })
     }
 }

@@ -53,7 +53,7 @@ pub(super) async fn check(api: &Api, cx: &Context, method: &str) -> Vec<Finding>
             return Ok(());
         }
         let message = format!("environment not found: `{}` in project `{}`", api.environment, project.name);
-        Err(FetchError::new(FetchErrorKind::NotFound, message)
+        Err(FetchError::new(FetchErrorKind::PlaceNotFound, message)
             .help(known_environments(project, &api.environment)))
     });
     // A service token may be for another environment, and the server would not say so.

@@ -33,10 +33,14 @@ pub struct InfisicalConfig {
     /// The folder that references start at. The default is the root.
     pub path: Option<String>,
     /// Let the server put the values of other secrets in the place of `${NAME}` in a value, as its
-    /// own clients do. Without it, values are as they are stored.
+    /// own clients do; a reference to a secret that is not there is an error. Without it, values are as
+    /// they are stored.
     #[serde(default = "yes")]
     #[schemars(extend("default" = true))]
     pub expand_references: bool,
+    /// Let a user's own values (personal overrides) beat the shared ones. Machines have none.
+    #[serde(default)]
+    pub personal_overrides: bool,
     /// How to log in.
     pub auth: Option<InfisicalAuth>,
     /// A PEM file with certificate authorities to trust besides the system's. A relative path starts at

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use serde::Deserialize;
 
 use super::Infisical;
-use super::api::{Routes, success};
+use super::api::success;
 use super::config::InfisicalMethod;
 use super::error::{Failure, Refusal};
 use super::place::is_near;
+use super::routes::Routes;
 use crate::contract::{
     Context, Depth, EnvironmentEntry, Explorer, FetchError, FetchErrorKind, Place, ProjectEntry, SecretName,
 };
@@ -173,7 +174,7 @@ impl Explorer for Infisical {
     ) -> Result<Vec<SecretName>, FetchError> {
         let grant = self.api.session.grant(cx, &self.api.site).await?;
         grant.admit(&place.project, &place.environment, &place.folder)?;
-        let answer = self.api.secrets(cx, |routes| names(routes, place, depth)).await?;
+        let answer = self.api.by_generation(cx, |routes| names(routes, place, depth)).await?;
         let found: Names = match success(&answer) {
             Ok(answer) => answer.json()?,
             Err(Failure::Refused(refusal)) if refusal.is_of_place() => {
@@ -203,7 +204,7 @@ impl Explorer for Infisical {
 impl Infisical {
     /// Asks by the older route, and by the newer one where that is gone.
     async fn either(&self, cx: &Context, old: Request, new: Request) -> Result<Answer, FetchError> {
-        let (first, second) = if self.api.is_v4() { (new, old) } else { (old, new) };
+        let (first, second) = if self.api.is_v4(cx) { (new, old) } else { (old, new) };
         let answer = self.api.call(cx, &first).await?;
         let is_missing = |answer: &Answer| {
             Ok::<_, FetchError>(answer.status() == 404 && Refusal::read(answer)?.is_route_missing())

@@ -87,14 +87,22 @@ impl Refusal {
         self.status == 404 && self.error == "NotFound" && self.message.starts_with("Secret ")
     }
 
-    /// Says whether the environment alone is missing, as the routes for folders tell it.
+    /// Says whether the environment is missing: the folder list alone tells so.
     pub(super) fn is_of_environment(&self) -> bool {
-        self.status == 404 && self.message.starts_with("Environment ")
+        self.status == 404 && self.error == "NotFound" && self.message.starts_with("Environment ")
     }
 
     /// Says whether the project is missing.
     pub(super) fn is_of_project(&self) -> bool {
-        self.status == 404 && (self.error == "bot_not_found_error" || self.message.starts_with("Project "))
+        self.status == 404 && self.message.starts_with("Project ") && !self.is_of_upgrade()
+    }
+
+    /// Says whether the project is from the days of end-to-end encryption, and was never upgraded.
+    fn is_of_upgrade(&self) -> bool {
+        self.error == "bot_not_found_error"
+            || ["failed to find bot key", "bot is not active", "upgrade your project"]
+                .iter()
+                .any(|words| self.message.to_ascii_lowercase().contains(words))
     }
 
     /// Says whether a refused list may hold other secrets that can be read one by one: one name whose
@@ -130,6 +138,16 @@ impl Refusal {
         if said.is_empty() { format!(" (status {})", self.status) } else { format!(" ({said})") }
     }
 
+    /// As [`Refusal::said`], with nothing where the server said nothing.
+    pub(super) fn said_by(&self) -> String {
+        if self.message.is_empty() && self.request_id.is_none() { String::new() } else { self.said() }
+    }
+
+    /// Returns the request id alone, where the server's words would be odd beside ours.
+    pub(super) fn id_said(&self) -> String {
+        self.request_id.as_ref().map_or_else(String::new, |id| format!(" (Infisical: {})", shown(id)))
+    }
+
     /// Returns the error for a refusal that needs no further question. `what` says what was asked, as in
     /// "`KEY` in folder `/app`".
     pub(super) fn explain(&self, what: &str) -> FetchError {
@@ -152,11 +170,18 @@ impl Refusal {
             }
             401 => {
                 error(FetchErrorKind::Unauthenticated, format!("unauthorized: the token was refused{said}"))
-                    .help("check the credentials under `auth`, and that they are of this server")
+                    .help(self.help_of_token())
             }
             403 => self.explain_forbidden(what, &said),
+            _ if self.is_of_upgrade() => error(
+                FetchErrorKind::Unsupported,
+                format!(
+                    "the project has an older form, which Infisical serves to its own dashboard only{said}"
+                ),
+            )
+            .help("open the project in Infisical as an admin, and press `Upgrade Project`"),
             404 if self.is_of_project() => {
-                error(FetchErrorKind::NotFound, format!("project not found{said}"))
+                error(FetchErrorKind::PlaceNotFound, format!("project not found{said}"))
                     .help("copy the id from the project's settings; it is a UUID, not the name or the slug")
             }
             // Not an absence: another service, or what stands before the server, answers 404 too.
@@ -176,7 +201,7 @@ impl Refusal {
                 self.retry_after.map_or_else(|| limited.clone(), |pause| limited.clone().retry_after(pause))
             }
             // What the database cannot read as an id ends as a server's fault.
-            500 if self.error == "Find one" => {
+            500 if matches!(self.error.as_str(), "Find one" | "Find by id") => {
                 error(FetchErrorKind::Unsupported, format!("an id that is no UUID was sent for {what}{said}"))
                     .help("check `project_id` and the ids under `auth`")
             }
@@ -188,12 +213,28 @@ impl Refusal {
                 .help("try again later, or look into the server's log");
                 self.retry_after.map_or_else(|| failed.clone(), |pause| failed.clone().retry_after(pause))
             }
+            400 if self.message.contains("plan restriction") => error(
+                FetchErrorKind::Forbidden,
+                format!("the organization's plan does not include {what}{said}"),
+            )
+            .help("upgrade the plan in Infisical, under Organization Settings, Billing"),
             status => error(
                 FetchErrorKind::Unsupported,
                 format!("`{}` refused the request for {what} with status {status}{said}", self.host),
             )
             .help("check `project_id`, `environment` and the folder against the project"),
         }
+    }
+
+    /// Says what mends a token that a data call was refused for.
+    fn help_of_token(&self) -> &'static str {
+        if self.message.contains("max age") {
+            return "log in with a client id and secret: Infisical takes no token of this age any more";
+        }
+        if self.message.contains("usage limit") || self.message.contains("number of uses") {
+            return "raise the uses of an access token in the identity's login method, or set them to 0 for no limit";
+        }
+        "check the credentials under `auth`, and that they are of this server"
     }
 
     fn explain_forbidden(&self, what: &str, said: &str) -> FetchError {
@@ -206,6 +247,15 @@ impl Refusal {
             )
             .help("check the credentials under `auth`, and that they are of this server");
         }
+        if self.message.contains("token has expired") {
+            return FetchError::new(
+                FetchErrorKind::Unauthenticated,
+                format!("unauthorized: the service token has run out{said}"),
+            )
+            .help(
+                "create a new service token in the project's Access Control, or log in as a machine identity",
+            );
+        }
         if self.error == "ForbiddenReadSecretError" {
             return FetchError::new(
                 FetchErrorKind::Hidden,
@@ -215,12 +265,22 @@ impl Refusal {
         }
         if self.error == "ProjectMembershipNotFound" || text.contains("not a member") {
             return forbidden(format!("the identity has no access to the project{said}")).help(
-                "add the identity to the project, under Access Control, with a role that reads secrets",
+                "open the project in Infisical, then Access Control, Machine Identities, `Add identity`, with a role that reads secrets",
             );
         }
         if text.contains("IP address") {
-            return forbidden(format!("the server does not accept this machine's IP address{said}"))
-                .help("add the address to the trusted IPs of the identity's login method");
+            return forbidden(format!("the server does not accept this machine's IP address{said}")).help(
+                "open the identity in Infisical, then its login method, and add the address to its trusted IPs",
+            );
+        }
+        if text.contains("Service token not a part") {
+            return forbidden(format!("the service token is of another project{said}"))
+                .help("create a service token in this project, or log in as a machine identity");
+        }
+        // The route does not take this kind of credential at all.
+        if self.error.starts_with("Forbidden access to") {
+            return forbidden(format!("this kind of credential is not for {what}{said}"))
+                .help("log in as a machine identity: `method: machine_identity`");
         }
         forbidden(format!("no permission for {what}{said}"))
             .help("grant `Describe Secret` and `Read Value` here to the identity's role in the project")

@@ -1,15 +1,21 @@
 //! Infisical: one list per folder, every answer checked, one login for the process.
 
 mod access;
+mod answers;
 mod api;
 mod auth;
 mod check;
 mod config;
 mod discover;
 mod error;
+mod expand;
+mod import;
+mod merge;
 mod place;
 mod plan;
 mod read;
+mod references;
+mod routes;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -23,9 +29,11 @@ use self::api::{Api, References};
 use self::auth::Session;
 use self::plan::{Ask, FolderPlan};
 use self::read::{Folder, Values};
+use self::references::Targets;
 use crate::contract::{
     About, Access, Answers, AuthMethod, Backend, Context, Cost, DecodeError, Entry, Explorer, FetchError,
-    FetchErrorKind, Finding, Lister, Locator, LocatorError, Node, Parts, Provider, SecretValue,
+    FetchErrorKind, Finding, ListQuery, Lister, Listings, Locator, LocatorError, Node, Parts, Provider,
+    SecretValue,
 };
 
 pub use config::{InfisicalAuth, InfisicalConfig, InfisicalMethod};
@@ -84,6 +92,8 @@ auth:
         },
     ];
 
+    const LISTINGS: Listings = Listings { recursive: true, tags: true, metadata: 10 };
+
     fn validate(config: &InfisicalConfig, node: &Node) -> Result<(), DecodeError> {
         config.validate(node)
     }
@@ -94,7 +104,8 @@ auth:
 
     fn cost(config: &InfisicalConfig, locators: &[Locator], folders: &[String]) -> Cost {
         let asks = locators.iter().filter_map(|locator| Ask::of(config, locator).ok());
-        let reads: usize = FolderPlan::group(asks).values().map(FolderPlan::requests).sum();
+        let reads: usize =
+            FolderPlan::group(asks).values().map(|plan| plan.requests(config.personal_overrides)).sum();
         let reads = reads + folders.len();
         match config.method() {
             _ if reads == 0 => Cost::default(),
@@ -105,7 +116,7 @@ auth:
         }
     }
 
-    fn access(config: &InfisicalConfig, locators: &[Locator], folders: &[String]) -> Access {
+    fn access(config: &InfisicalConfig, locators: &[Locator], folders: &[ListQuery]) -> Access {
         access::access(config, locators, folders)
     }
 
@@ -115,7 +126,8 @@ auth:
         let project = config.project_id.clone().unwrap_or_default();
         let environment = config.environment.clone().unwrap_or_default();
         let references = if config.expand_references { References::Expanded } else { References::AsStored };
-        Ok(Self { api: Api::new(site, session, project, environment, references), config })
+        let personal = config.personal_overrides;
+        Ok(Self { api: Api::new(site, session, project, environment, references, personal), config })
     }
 }
 
@@ -123,12 +135,22 @@ auth:
 impl Provider for Infisical {
     async fn fetch(&self, cx: &Context, locators: &[Locator]) -> Answers {
         let asks = locators.iter().filter_map(|locator| Ask::of(&self.config, locator).ok());
-        let folders = FolderPlan::group(asks);
-        let reads = folders.iter().map(|(path, plan)| {
-            let folder = Folder { api: &self.api, cx, path };
-            async move { (path.as_str(), folder.read(plan).await) }
+        let plans = FolderPlan::group(asks);
+        let targets = Targets::new(&self.api, cx);
+        let folders: Vec<_> = plans
+            .iter()
+            .map(|(path, plan)| (path, plan, Folder { api: &self.api, cx, place: self.api.place(path) }))
+            .collect();
+        // All folders as they are stored first, so that what one list shows need not be read for another's
+        // references.
+        let reads = folders.iter().map(|(_, plan, folder)| folder.read(plan, &targets));
+        let stored = join_all(reads.collect::<Vec<_>>()).await;
+        let expanded = folders.iter().zip(stored).map(|((path, _, folder), stored)| {
+            let targets = &targets;
+            async move { (path.as_str(), folder.expand(stored, targets).await) }
         });
-        let values: HashMap<&str, Values> = join_all(reads.collect::<Vec<_>>()).await.into_iter().collect();
+        let values: HashMap<&str, Values> =
+            join_all(expanded.collect::<Vec<_>>()).await.into_iter().collect();
         Answers::lookup(locators, |locator| {
             let ask = Ask::of(&self.config, locator).map_err(unusable)?;
             answer(&values, ask)
@@ -151,10 +173,14 @@ impl Provider for Infisical {
 #[async_trait]
 impl Lister for Infisical {
     async fn list(&self, cx: &Context, folder: &str) -> Result<Vec<Entry>, FetchError> {
-        let folder = folder.trim_end_matches('/');
+        self.list_by(cx, &ListQuery::of(folder)).await
+    }
+
+    async fn list_by(&self, cx: &Context, query: &ListQuery) -> Result<Vec<Entry>, FetchError> {
+        let folder = query.folder.trim_end_matches('/');
         config::check_folder(folder)
             .map_err(|why| FetchError::new(FetchErrorKind::Unsupported, why).help("correct the folder"))?;
-        Folder { api: &self.api, cx, path: &self.config.folder(folder) }.entries().await
+        import::entries(&self.api, cx, &self.config.folder(folder), query).await
     }
 }
 

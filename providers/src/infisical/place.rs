@@ -1,6 +1,7 @@
 //! Whether an answer is of the place that was asked for, and which part of a place is missing.
 
-use super::api::{Project, Secret};
+use super::answers::{Project, Secret};
+use super::api::Place;
 use super::error::{Failure, Refusal};
 use super::read::{Folder, Miss};
 use crate::contract::{FetchError, FetchErrorKind};
@@ -16,7 +17,7 @@ impl Folder<'_> {
         if refusal.is_of_place() {
             return Miss { error: self.missing_place(&refusal).await, of_folder: true };
         }
-        let what = name.map_or_else(|| self.place(), |name| self.what(name));
+        let what = name.map_or_else(|| self.place.to_string(), |name| self.what(name));
         if let Some(name) = name.filter(|_| refusal.is_of_secret()) {
             let error = FetchError::new(
                 FetchErrorKind::NotFound,
@@ -28,24 +29,40 @@ impl Folder<'_> {
         Miss { error: refusal.explain(&what), of_folder: refusal.is_of_project() }
     }
 
+    /// Tells a missing folder, which is an absence of what is in it, from a missing environment, which is a
+    /// mistake of the file.
     async fn missing_place(&self, refusal: &Refusal) -> FetchError {
-        let (environment, said) = (&self.api.environment, refusal.said());
-        let not_found = |message: String| FetchError::new(FetchErrorKind::NotFound, message);
-        let Ok(project) = self.api.project(self.cx).await else {
-            return not_found(format!("folder or environment not found: {}{said}", self.place()))
-                .help("check `environment` and the reference's folder against the project");
+        let Place { environment, .. } = &self.place;
+        let said = refusal.said();
+        let folder = || {
+            FetchError::new(FetchErrorKind::NotFound, format!("folder not found: {}{said}", self.place))
+                .help("create the folder in Infisical, or correct the reference; case matters")
         };
-        if project.environments.iter().any(|known| known.slug == *environment) {
-            return not_found(format!("folder not found: {}{said}", self.place()))
-                .help("create the folder in Infisical, or correct the reference; case matters");
+        let missing = |of: String, help: String| {
+            let message = format!("environment not found: `{environment}` in project {of}{said}");
+            FetchError::new(FetchErrorKind::PlaceNotFound, message).help(help)
+        };
+        match self.api.project(self.cx).await {
+            Ok(project) if project.environments.iter().any(|known| known.slug == *environment) => folder(),
+            Ok(project) => missing(format!("`{}`", project.name), known_environments(project, environment)),
+            // Who may not see the project may be able to see its folders, and these know the environment.
+            Err(_) => match self.api.folders(self.cx).await {
+                Ok(_) => folder(),
+                Err(Failure::Refused(refusal)) if refusal.is_of_environment() => missing(
+                    format!("`{}`", self.api.project),
+                    "write the slug of the environment, as it stands in the project's settings".to_owned(),
+                ),
+                Err(_) => FetchError::new(
+                    FetchErrorKind::PlaceNotFound,
+                    format!("folder or environment not found: {}{said}", self.place),
+                )
+                .help("check `environment` and the reference's folder against the project"),
+            },
         }
-        not_found(format!("environment not found: `{environment}` in project `{}`{said}", project.name))
-            .help(known_environments(project, environment))
     }
 
     pub(super) fn is_here(&self, secret: &Secret) -> bool {
-        secret.environment.as_ref().is_none_or(|environment| *environment == self.api.environment)
-            && secret.path.as_ref().is_none_or(|path| path == self.path)
+        secret.is_at(&self.place)
     }
 
     pub(super) fn check_project(&self, secret: &Secret) -> Result<(), FetchError> {
@@ -68,7 +85,7 @@ impl Folder<'_> {
             FetchErrorKind::Malformed,
             format!(
                 "asked for {} and got folder `{}`, environment `{}`",
-                self.place(),
+                self.place,
                 path.escape_debug(),
                 environment.escape_debug()
             ),
@@ -99,12 +116,8 @@ impl Folder<'_> {
         .help("refer to the folder that the secret comes from, or give it a shorter name")
     }
 
-    pub(super) fn place(&self) -> String {
-        format!("folder `{}`, environment `{}`", self.path, self.api.environment)
-    }
-
     pub(super) fn what(&self, name: &str) -> String {
-        format!("`{name}` in {}", self.place())
+        format!("`{name}` in {}", self.place)
     }
 }
 

@@ -110,15 +110,15 @@ impl FolderPlan {
         self.latest.iter().map(String::as_str).chain(pinned).collect()
     }
 
-    /// Says whether the folder is listed.
-    pub(super) fn is_listed(&self) -> bool {
+    /// Says whether the folder is listed. Which values are a user's own is seen in lists only.
+    pub(super) fn is_listed(&self, personal: bool) -> bool {
         let names = self.names();
-        names.len() > 1 || names.iter().any(|name| !has_own_address(name))
+        names.len() > 1 || (personal && !names.is_empty()) || names.iter().any(|name| !has_own_address(name))
     }
 
     /// Returns the number of requests when all goes well.
-    pub(super) fn requests(&self) -> usize {
-        let latest = if self.is_listed() { 1 } else { self.names().len() };
+    pub(super) fn requests(&self, personal: bool) -> usize {
+        let latest = if self.is_listed(personal) { 1 } else { self.names().len() };
         latest + self.pinned.iter().filter(|(name, _)| has_own_address(name)).count()
     }
 }

@@ -4,34 +4,66 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::future::{join, join_all};
 
-use super::api::{Api, Imports, Listing, Secret};
+use super::answers::Secret;
+use super::api::{Api, Imports, ListFlags, Place, References};
 use super::error::{Failure, Refusal};
+use super::merge::Merged;
 use super::place::is_near;
 use super::plan::{FolderPlan, has_own_address};
-use crate::contract::{Context, Entry, FetchError, FetchErrorKind, SecretValue};
+use super::references::{Targets, references};
+use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
 
-/// What stands in for a value that the caller may not see.
-const MASK: &[u8] = b"<hidden-by-infisical>";
 /// A name that nobody gives a secret: its single read tells an empty folder from one that is not there.
 const PROBE: &str = "DSOPS_EMPTY_FOLDER_PROBE";
 
-/// The answers of one folder, by name and version.
-pub(super) type Values = HashMap<(String, Option<u64>), Result<SecretValue, FetchError>>;
+/// A name and a version, the latest where there is none.
+pub(super) type Key = (String, Option<u64>);
+
+/// What a folder holds, as it is stored.
+pub(super) type Stored = HashMap<Key, Result<Found, FetchError>>;
+
+/// The answers of one folder.
+pub(super) type Values = HashMap<Key, Result<SecretValue, FetchError>>;
 
 /// One folder of the store, being read.
 pub(super) struct Folder<'a> {
     pub(super) api: &'a Api,
     pub(super) cx: &'a Context,
-    /// The whole path, from the root.
-    pub(super) path: &'a str,
+    pub(super) place: Place,
 }
 
 /// A secret that passed the checks.
 pub(super) struct Found {
     pub(super) id: String,
     pub(super) version: Option<u64>,
+    /// The value as it is stored.
     pub(super) value: Result<SecretValue, FetchError>,
     pub(super) origin: Origin,
+    /// The folder it stands in; `None` where the server does not say.
+    pub(super) home: Option<Place>,
+    /// Which import of a list it came from.
+    pub(super) layer: Option<usize>,
+    /// The value with its references replaced, where it came along.
+    pub(super) expanded: Option<SecretValue>,
+    /// Whether it is a user's own.
+    pub(super) personal: bool,
+}
+
+impl Found {
+    /// Copies it, for a second name of the same value.
+    pub(super) fn copy(&self) -> Self {
+        let copy = |value: &SecretValue| SecretValue::copy_of(value.expose());
+        Self {
+            id: self.id.clone(),
+            version: self.version,
+            value: self.value.as_ref().map(copy).map_err(Clone::clone),
+            origin: self.origin,
+            home: self.home.clone(),
+            layer: self.layer,
+            expanded: self.expanded.as_ref().map(copy),
+            personal: self.personal,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,46 +79,25 @@ pub(super) struct Miss {
     pub(super) of_folder: bool,
 }
 
-/// A listed folder, merged: what stands in it beats its imports, and a later import an earlier one.
-#[derive(Default)]
-struct Merged {
-    found: BTreeMap<String, Found>,
-    /// Names whose winner the list does not prove.
-    doubtful: BTreeSet<String>,
-    /// Whether nothing at all was shown, which may be a lie.
-    empty: bool,
-}
-
-impl Merged {
-    /// Replaces what the list showed for a name.
-    fn settle(&mut self, name: &str, value: Result<SecretValue, FetchError>) {
-        if let Some(found) = self.found.get_mut(name) {
-            found.value = value;
-        }
-    }
-}
-
 type Latest = BTreeMap<String, Result<Found, FetchError>>;
 
 impl Folder<'_> {
-    /// Answers everything that was asked of the folder.
-    pub(super) async fn read(&self, plan: &FolderPlan) -> Values {
+    /// Finds everything that was asked of the folder, as it is stored.
+    pub(super) async fn read(&self, plan: &FolderPlan, targets: &Targets<'_>) -> Stored {
         if let Err(error) = self.admit().await {
             return all_failed(plan, &error);
         }
-        let versions = join_all(
-            plan.pinned
-                .iter()
-                .filter(|(name, _)| has_own_address(name))
-                .map(|(name, version)| self.api.get(self.cx, self.path, name, Some(*version), Imports::Off)),
-        );
-        let (mut latest, versions) = join(self.latest(plan), versions).await;
+        let versions =
+            join_all(plan.pinned.iter().filter(|(name, _)| has_own_address(name)).map(|(name, version)| {
+                self.api.get(self.cx, &self.place, name, Some(*version), Imports::Off, References::AsStored)
+            }));
+        let (mut latest, versions) = join(self.latest(plan, targets), versions).await;
 
-        let mut values = Values::new();
+        let mut stored = Stored::new();
         let mut versions = versions.into_iter();
         for (name, version) in &plan.pinned {
             let newest = latest.get(name);
-            let value = if has_own_address(name) {
+            let found = if has_own_address(name) {
                 match versions.next() {
                     Some(read) => self.pinned(name, *version, read, newest),
                     None => Err(self.absent(name)),
@@ -94,71 +105,44 @@ impl Folder<'_> {
             } else {
                 self.pinned_of_list(name, *version, newest)
             };
-            values.insert((name.clone(), Some(*version)), value);
+            stored.insert((name.clone(), Some(*version)), found);
         }
         for name in &plan.latest {
-            let value = match latest.remove(name) {
-                Some(Ok(found)) => found.value,
-                Some(Err(error)) => Err(error),
-                None => Err(self.absent(name)),
-            };
-            values.insert((name.clone(), None), value);
+            let found = latest.remove(name).unwrap_or_else(|| Err(self.absent(name)));
+            stored.insert((name.clone(), None), found);
         }
-        values
-    }
-
-    /// Returns everything that the folder holds, sorted by name.
-    pub(super) async fn entries(&self) -> Result<Vec<Entry>, FetchError> {
-        self.admit().await?;
-        let listing = match self.api.list(self.cx, self.path).await {
-            Ok(listing) => listing,
-            Err(failure) => return Err(self.explain(failure, None).await.error),
-        };
-        let mut merged = self.merge(listing)?;
-        if merged.empty {
-            self.prove_empty().await?;
-        }
-        let doubtful = std::mem::take(&mut merged.doubtful);
-        let (asked, unprovable): (Vec<String>, Vec<String>) =
-            doubtful.into_iter().partition(|name| has_own_address(name));
-        for name in unprovable {
-            let error = self.unproven(&name);
-            merged.settle(&name, Err(error));
-        }
-        let read = join_all(asked.iter().map(|name| self.single(name, Imports::On))).await;
-        for (name, read) in asked.into_iter().zip(read) {
-            merged.settle(&name, read.map_err(|miss| miss.error).and_then(|found| found.value));
-        }
-        Ok(merged.found.into_iter().map(|(name, found)| Entry { name, value: found.value }).collect())
+        stored
     }
 
     /// Checks that the credential is for this folder, where the credential says which it is for.
     pub(super) async fn admit(&self) -> Result<(), FetchError> {
         let grant = self.api.session.grant(self.cx, &self.api.site).await?;
-        grant.admit(&self.api.project, &self.api.environment, self.path)
+        grant.admit(&self.api.project, &self.place.environment, &self.place.path)
     }
 
     /// Finds the latest version of every name, by a list or a single read, and never takes a list's
     /// silence for an absence.
-    async fn latest(&self, plan: &FolderPlan) -> Latest {
+    async fn latest(&self, plan: &FolderPlan, targets: &Targets<'_>) -> Latest {
         let names = plan.names();
         let imports = |name: &str| if plan.latest.contains(name) { Imports::On } else { Imports::Off };
-        if !plan.is_listed() {
+        if !plan.is_listed(self.api.personal) {
             return self.singles(names.into_iter().map(|name| (name, imports(name))).collect()).await;
         }
-        let merged = match self.api.list(self.cx, self.path).await {
+        let merged = match self.api.list(self.cx, &self.place, &ListFlags::ALL).await {
             Ok(listing) => self.merge(listing),
             Err(Failure::Refused(refusal)) if refusal.is_of_some_secrets() => {
                 return self.one_by_one(&names, imports, &refusal).await;
             }
             Err(failure) => Err(self.explain(failure, None).await.error),
         };
-        let merged = match merged {
+        let mut merged = match merged {
             Ok(merged) => merged,
             Err(error) => {
                 return names.into_iter().map(|name| (name.to_owned(), Err(error.clone()))).collect();
             }
         };
+        self.read_imports(&mut merged, |name| plan.latest.contains(name)).await;
+        self.teach(targets, &merged, |name| names.contains(name));
         self.confirm(&names, imports, merged).await
     }
 
@@ -223,7 +207,7 @@ impl Folder<'_> {
             names.iter().copied().partition(|name| has_own_address(name));
         let mut latest =
             self.singles(addressable.into_iter().map(|name| (name, imports(name))).collect()).await;
-        let error = refusal.explain(&format!("the folder `{}`", self.path));
+        let error = refusal.explain(&format!("the folder `{}`", self.place.path));
         latest.extend(others.into_iter().map(|name| (name.to_owned(), Err(error.clone()))));
         latest
     }
@@ -235,72 +219,58 @@ impl Folder<'_> {
     }
 
     /// Reads the latest version of one name.
-    async fn single(&self, name: &str, imports: Imports) -> Result<Found, Miss> {
-        match self.api.get(self.cx, self.path, name, None, imports).await {
+    pub(super) async fn single(&self, name: &str, imports: Imports) -> Result<Found, Miss> {
+        match self.api.get(self.cx, &self.place, name, None, imports, References::AsStored).await {
             Ok(secret) => {
                 let here = self.is_here(&secret);
                 if imports == Imports::Off && !here {
                     return Err(Miss { error: self.elsewhere(&secret), of_folder: true });
                 }
                 self.check_project(&secret).map_err(|error| Miss { error, of_folder: true })?;
-                Ok(self.found(secret, if here { Origin::Here } else { Origin::Import }))
+                // An answer of 2025 names no folder, and one through an import of the same environment looks the same.
+                let home = match imports {
+                    Imports::Off => Some(self.place.clone()),
+                    Imports::On => secret.place(),
+                };
+                Ok(self.found(secret, if here { Origin::Here } else { Origin::Import }, home))
             }
             Err(failure) => Err(self.explain(failure, Some(name)).await),
         }
     }
 
     /// Tells a folder that is empty from one that is missing or out of reach.
-    async fn prove_empty(&self) -> Result<(), FetchError> {
-        match self.api.get(self.cx, self.path, PROBE, None, Imports::Off).await {
+    pub(super) async fn prove_empty(&self) -> Result<(), FetchError> {
+        match self.api.get(self.cx, &self.place, PROBE, None, Imports::Off, References::AsStored).await {
             Err(Failure::Refused(refusal)) if refusal.is_of_secret() => Ok(()),
             Err(failure) => Err(self.explain(failure, Some(PROBE)).await.error),
             Ok(_) => Err(FetchError::new(
                 FetchErrorKind::Malformed,
-                format!("the list of {} is empty, and a secret in it can be read", self.place()),
+                format!("the list of {} is empty, and a secret in it can be read", self.place),
             )
             .help("compare the folder with what Infisical shows of it, and report the difference there")),
         }
     }
 
-    /// Merges a list with its imports.
-    fn merge(&self, mut listing: Listing) -> Result<Merged, FetchError> {
-        let layers = listing.take_imports();
-        let mut merged = Merged {
-            empty: listing.secrets.is_empty() && layers.iter().all(|layer| layer.secrets.is_empty()),
-            ..Merged::default()
-        };
-        for layer in layers {
-            // An import without secrets is empty or out of reach, and would win in the second case.
-            if layer.secrets.is_empty() || self.api.is_v4() {
-                merged.doubtful.extend(merged.found.keys().cloned());
-            }
-            for secret in layer.secrets {
-                if self.api.lists_imports_rightly() {
-                    merged.doubtful.remove(&secret.key);
-                } else {
-                    merged.doubtful.insert(secret.key.clone());
-                }
-                merged.found.insert(secret.key.clone(), self.found(secret, Origin::Import));
+    /// Tells the book of targets what a list showed, where a wanted value refers to something.
+    pub(super) fn teach(&self, targets: &Targets<'_>, merged: &Merged, wanted: impl Fn(&str) -> bool) {
+        let refers = merged.found.iter().any(|(name, found)| {
+            wanted(name) && found.value.as_ref().is_ok_and(|value| !references(value).is_empty())
+        });
+        if self.api.references == References::AsStored || !refers {
+            return;
+        }
+        for (name, found) in &merged.found {
+            if found.origin == Origin::Here && !found.personal {
+                targets.learn(name, &self.place, found);
             }
         }
-        for secret in listing.secrets {
-            if secret.is_personal() {
-                continue;
-            }
-            if !self.is_here(&secret) {
-                return Err(self.elsewhere(&secret));
-            }
-            self.check_project(&secret)?;
-            merged.doubtful.remove(&secret.key);
-            merged.found.insert(secret.key.clone(), self.found(secret, Origin::Here));
-        }
-        Ok(merged)
     }
 
-    pub(super) fn found(&self, secret: Secret, origin: Origin) -> Found {
+    /// Takes a secret of an answer, unless its value is kept from the caller.
+    pub(super) fn found(&self, secret: Secret, origin: Origin, home: Option<Place>) -> Found {
+        let personal = secret.is_personal();
         let value = match secret.value {
-            _ if secret.hidden => Err(self.hidden(&secret.key)),
-            Some(value) if value.expose() == MASK => Err(self.hidden(&secret.key)),
+            _ if secret.is_hidden() => Err(self.hidden(&secret.key)),
             Some(value) => Ok(value),
             None => Err(FetchError::new(
                 FetchErrorKind::Malformed,
@@ -308,7 +278,14 @@ impl Folder<'_> {
             )
             .help("grant `Read Value` on this secret to the identity's role in the project")),
         };
-        Found { id: secret.id, version: secret.version, value, origin }
+        let (id, version) = (secret.id, secret.version);
+        Found { id, version, value, origin, home, layer: None, expanded: None, personal }
+    }
+
+    /// Stands where a value was taken out of its place, and is never shown.
+    pub(super) fn unread() -> FetchError {
+        FetchError::new(FetchErrorKind::Malformed, "the value was not read")
+            .help("report this; it is a mistake of dsops")
     }
 }
 
@@ -321,7 +298,7 @@ fn near_misses<'a>(names: &BTreeSet<&'a str>, shown: &BTreeMap<String, Found>) -
 }
 
 /// Gives everything that was asked of a folder the same error.
-pub(super) fn all_failed(plan: &FolderPlan, error: &FetchError) -> Values {
+fn all_failed(plan: &FolderPlan, error: &FetchError) -> Stored {
     let latest = plan.latest.iter().map(|name| (name.clone(), None));
     let pinned = plan.pinned.iter().map(|(name, version)| (name.clone(), Some(*version)));
     latest.chain(pinned).map(|key| (key, Err(error.clone()))).collect()

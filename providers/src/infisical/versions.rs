@@ -1,10 +1,10 @@
 //! Pinned versions. A number does not name one thing: deleted secrets' versions still answer, some
 //! servers do not look at the number, and an import steps in where there is none.
 
-use super::api::Secret;
+use super::answers::Secret;
 use super::error::Failure;
 use super::read::{Folder, Found, Origin};
-use crate::contract::{FetchError, FetchErrorKind, SecretValue};
+use crate::contract::{FetchError, FetchErrorKind};
 
 impl Folder<'_> {
     /// Decides on a version from its own read and the latest of the same name.
@@ -14,7 +14,7 @@ impl Folder<'_> {
         version: u64,
         read: Result<Secret, Failure>,
         newest: Option<&Result<Found, FetchError>>,
-    ) -> Result<SecretValue, FetchError> {
+    ) -> Result<Found, FetchError> {
         let newest = match newest {
             Some(Ok(newest)) => newest,
             Some(Err(error)) => return Err(self.without_newest(name, version, error, read.is_ok())),
@@ -37,7 +37,7 @@ impl Folder<'_> {
             Ok(secret) => secret,
             Err(Failure::Refused(refusal)) if refusal.is_of_secret() => {
                 let latest = newest.version.map_or_else(String::new, |latest| format!(" (latest: {latest})"));
-                let why = format!("the server has no such version{latest}{}", refusal.said());
+                let why = format!("the server has no such version{latest}{}", refusal.id_said());
                 return Err(not_found(&why, "pin a version that the secret's history shows"));
             }
             Err(Failure::Refused(refusal)) => return Err(refusal.explain(&self.what(name))),
@@ -61,7 +61,7 @@ impl Folder<'_> {
                 "pin a version that the present secret's history shows",
             ));
         }
-        self.found(secret, Origin::Here).value
+        Ok(self.found(secret, Origin::Here, Some(self.place.clone())))
     }
 
     /// Returns the error for a version whose secret has no latest version.
@@ -85,12 +85,12 @@ impl Folder<'_> {
         name: &str,
         version: u64,
         newest: Option<&Result<Found, FetchError>>,
-    ) -> Result<SecretValue, FetchError> {
+    ) -> Result<Found, FetchError> {
         match newest {
             None => Err(self.absent(name)),
             Some(Err(error)) => Err(error.clone()),
             Some(Ok(newest)) if newest.version == Some(version) && newest.origin == Origin::Here => {
-                newest.value.as_ref().map(|value| SecretValue::copy_of(value.expose())).map_err(Clone::clone)
+                Ok(newest.copy())
             }
             Some(Ok(_)) => Err(FetchError::new(
                 FetchErrorKind::Unsupported,

@@ -61,6 +61,11 @@ impl Expander<'_> {
                 break;
             };
             let (before, reference) = (&rest[..start], &rest[start..=start + length]);
+            if !is_name(&reference[2..length]) {
+                expanded.push_str(&rest[..start + 2]);
+                rest = &rest[start + 2..];
+                continue;
+            }
             expanded.push_str(before);
             match self.follow(&reference[2..length], home, trail) {
                 Ok(Some(text)) => expanded.push_str(&text),
@@ -114,6 +119,11 @@ impl Expander<'_> {
         };
         imports.iter().rev().find_map(from)
     }
+}
+
+/// The server's pattern is `\$\{([a-zA-Z0-9-_.]+)\}`; other text between braces stays as it is.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
 fn target_of(reference: &str, home: &Home) -> Home {

@@ -26,6 +26,7 @@ pub(super) enum Kind {
     Revocation,
     Body(Vec<u8>),
     Gone,
+    Refusal(u16, &'static str, &'static str),
 }
 
 impl Fault {
@@ -86,6 +87,11 @@ impl Fault {
     /// The server has no such route (any more).
     pub(crate) fn gone() -> Self {
         Self::new(Kind::Gone)
+    }
+
+    /// A refusal in the server's own shape: status, `error`, `message`.
+    pub(crate) fn refusal(status: u16, error: &'static str, message: &'static str) -> Self {
+        Self::new(Kind::Refusal(status, error, message))
     }
 
     /// All tokens have expired when the request arrives; the answer is the right one to that.

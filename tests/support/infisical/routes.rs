@@ -91,6 +91,21 @@ impl Route {
         Some(route)
     }
 
+    /// Tells whether a newer route has taken its place.
+    fn is_older(&self) -> bool {
+        matches!(
+            self,
+            Self::List(Version::Old)
+                | Self::One(Version::Old, _)
+                | Self::ById(Version::Old, _)
+                | Self::Folders(Version::Old)
+                | Self::Workspaces
+                | Self::Workspace(_)
+                | Self::WorkspaceBySlug(_)
+                | Self::Encrypted
+        )
+    }
+
     /// Returns the name by which tests count and break the route.
     pub(super) fn name(&self) -> &'static str {
         use Version::{New, Old};
@@ -129,7 +144,7 @@ impl Route {
 impl World {
     /// Answers a request, and says who asked.
     pub(super) fn answer(&mut self, route: Option<&Route>, asked: &Asked) -> (Option<Caller>, Box<Answer>) {
-        let Some(route) = route else {
+        let Some(route) = route.filter(|route| !(self.newer_routes_only && route.is_older())) else {
             return (None, no_route(&asked.method, &asked.address));
         };
         let caller = match self.caller(asked) {

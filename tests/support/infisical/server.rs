@@ -287,6 +287,9 @@ async fn handle(
             connection.reset();
             return Response::new(Body::empty());
         }
+        Some(Kind::Refusal(status, error, message)) => {
+            broken(&shared, &asked, *refuse(*status, error, *message))
+        }
         Some(Kind::Status(500)) => broken(&shared, &asked, *something_went_wrong("InternalServerError")),
         Some(Kind::Status(status)) => web_page(*status, "the proxy cannot reach the server"),
         Some(Kind::RateLimited(after)) => broken(&shared, &asked, rate_limited(*after)),

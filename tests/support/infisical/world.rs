@@ -25,6 +25,8 @@ pub(crate) struct World {
     /// List answers that a caller got today, by which `If-None-Match` is answered without work (2026).
     pub(super) remembered: HashSet<(String, String, String)>,
     pub(super) organizations: Vec<String>,
+    /// Whether the older routes are gone, as the server's own deprecation notes announce. Not seen.
+    pub(super) newer_routes_only: bool,
     started: Instant,
     advanced: Duration,
     ids: u64,
@@ -90,6 +92,7 @@ impl World {
             tokens: HashMap::new(),
             remembered: HashSet::new(),
             organizations: Vec::new(),
+            newer_routes_only: false,
             started: Instant::now(),
             advanced: Duration::ZERO,
             ids: 0,
@@ -103,6 +106,12 @@ impl World {
     /// Time since the start, as far as the server can tell.
     pub(super) fn now(&self) -> Duration {
         self.started.elapsed() + self.advanced
+    }
+
+    /// Takes the older routes for secrets, folders and projects away.
+    pub(crate) fn drop_older_routes(&mut self) -> &mut Self {
+        self.newer_routes_only = true;
+        self
     }
 
     /// Moves the server's clock on.

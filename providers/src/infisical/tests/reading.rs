@@ -40,7 +40,7 @@ async fn every_flag_is_sent_and_no_header_strays() {
         ("secretPath", "/db"),
         ("recursive", "false"),
         ("viewSecretValue", "true"),
-        ("expandSecretReferences", "true"),
+        ("expandSecretReferences", "false"),
         ("include_imports", "true"),
     ];
     for (flag, value) in flags {
@@ -105,6 +105,14 @@ async fn a_silently_empty_list_of_an_unknown_folder_costs_one_confirmation() {
 async fn a_direct_secret_beats_imports_and_the_last_import_wins() {
     let project = Project::default();
     let server = Server::start(move |seen| match seen.path.as_str() {
+        LIST if seen.asks("secretPath") == "/shared" => {
+            let (environment, value) = match seen.asks("environment") {
+                "dev" => ("dev", "first"),
+                _ => ("prod", "last"),
+            };
+            let rows = ["APP_KEY", "BOTH", "ONE"].map(|name| secret(environment, "/shared", name, value));
+            list(&rows, &[])
+        }
         LIST => list(
             &[secret("dev", "/app", "APP_KEY", "direct")],
             &[
@@ -121,7 +129,8 @@ async fn a_direct_secret_beats_imports_and_the_last_import_wins() {
     let pairs: Vec<(&str, &str)> =
         listed.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(pairs, [("APP_KEY", "direct"), ("BOTH", "last"), ("ONE", "first")]);
-    assert_eq!(server.seen().len(), 3, "{:?}", server.log());
+    // A login, and for each of the two the folder and both imports as they are stored.
+    assert_eq!(server.seen().len(), 7, "{:?}", server.log());
 }
 
 #[tokio::test]
@@ -316,7 +325,7 @@ async fn a_server_without_the_older_routes_is_read_by_the_newer_ones() {
         ("includeImports", "true"),
         ("include_imports", "true"),
         ("includePersonalOverrides", "false"),
-        ("expandSecretReferences", "true"),
+        ("expandSecretReferences", "false"),
         ("viewSecretValue", "true"),
     ] {
         assert_eq!(listed.asks(flag), value, "{flag}");

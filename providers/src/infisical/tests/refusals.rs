@@ -39,7 +39,7 @@ async fn a_missing_environment_is_named_with_those_that_there_are() {
         [("Dev", "did you mean `dev`?"), ("pord", "did you mean `prod`?"), ("qa", "`dev`, `staging`, `prod`")]
     {
         let error = server.store_with(&machine_identity(), environment).error(Locator::new("KEY")).await;
-        assert_eq!(error.kind(), FetchErrorKind::NotFound);
+        assert_eq!(error.kind(), FetchErrorKind::PlaceNotFound);
         assert!(
             error
                 .message()
@@ -83,7 +83,7 @@ async fn a_missing_project_and_a_closed_one_are_two_things() {
     let message =
         "Project with ID '00000000-0000-4000-8000-000000000000' not found during bot lookup. Are you sure?";
     let error = failure(move || Reply::refusal(404, "NotFound", message)).await;
-    assert_eq!(error.kind(), FetchErrorKind::NotFound);
+    assert_eq!(error.kind(), FetchErrorKind::PlaceNotFound);
     assert!(error.message().starts_with("project not found (Infisical: Project with ID"), "{error}");
     for (error, message) in [
         ("ProjectMembershipNotFound", "You are not a member of this project with ID x. Please assign."),
@@ -283,5 +283,5 @@ async fn doctor_stops_at_the_step_that_fails() {
     let server = Server::of(Project::default()).await;
     let store = server.store_with(&machine_identity(), "qa");
     let findings = store.infisical.check(&store.cx).await;
-    assert_eq!((findings[3].status, findings[3].kind), (Status::Failed, Some(FetchErrorKind::NotFound)));
+    assert_eq!((findings[3].status, findings[3].kind), (Status::Failed, Some(FetchErrorKind::PlaceNotFound)));
 }
