@@ -82,6 +82,9 @@ fn read_store(
         (Ok(timeout), Ok(())) => (timeout, ()),
         (timeout, valid) => return Err([timeout.err(), valid.err()].into_iter().flatten().collect()),
     };
+    // What was valid a moment ago decodes again.
+    let named = (descriptor.credential_variables)(&options, &Inspector::default()).unwrap_or_default();
+    inspector.variables.borrow_mut().extend(named);
     let credentials = inspector
         .references
         .into_inner()
