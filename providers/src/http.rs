@@ -9,6 +9,7 @@ mod answer;
 mod failure;
 mod site;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -79,7 +80,9 @@ fn build(key: &ClientKey) -> Result<reqwest::Client, FetchError> {
     builder = match &key.tls {
         // Reading the system's authorities takes milliseconds, and fails where there are none.
         // Where nothing is encrypted no name server is asked either: it could lead off this machine.
-        None => builder.tls_certs_only([]).dns_resolver(ThisMachine),
+        None if key.loopback => builder.tls_certs_only([]).dns_resolver(ThisMachine),
+        // A metadata service is next to this machine, and no proxy must see what it says.
+        None => builder.tls_certs_only([]).no_proxy(),
         Some(tls) => with_tls(builder, tls)?,
     };
     builder.build().map_err(|error| failure::of_client(&error))
@@ -122,8 +125,8 @@ fn with_tls(mut builder: reqwest::ClientBuilder, tls: &Tls) -> Result<reqwest::C
 pub struct Request {
     method: reqwest::Method,
     path: String,
-    query: Vec<(&'static str, String)>,
-    secret_headers: Vec<(HeaderName, HeaderValue)>,
+    query: Vec<(Cow<'static, str>, String)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     body: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -141,13 +144,20 @@ impl Request {
     }
 
     fn new(method: reqwest::Method, path: String) -> Self {
-        Self { method, path, query: Vec::new(), secret_headers: Vec::new(), body: None }
+        Self { method, path, query: Vec::new(), headers: Vec::new(), body: None }
     }
 
     /// Adds a parameter to the query.
     #[must_use]
-    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.query.push((name, value.into()));
+    pub fn query(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.query.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a header that says nothing about anybody.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.push((HeaderName::from_static(name), HeaderValue::from_static(value)));
         self
     }
 
@@ -180,7 +190,7 @@ impl Request {
             .help("copy the credential again, without line breaks")
         })?;
         value.set_sensitive(true);
-        self.secret_headers.push((name, value));
+        self.headers.push((name, value));
         Ok(self)
     }
 }
@@ -197,7 +207,7 @@ pub async fn send(cx: &Context, site: &Site, request: Request) -> Result<Answer,
     if !request.query.is_empty() {
         call = call.query(&request.query);
     }
-    for (name, value) in request.secret_headers {
+    for (name, value) in request.headers {
         call = call.header(name, value);
     }
     if let Some(body) = &request.body {

@@ -71,6 +71,19 @@ impl Site {
         }
     }
 
+    /// Reads the address of a metadata service, by which a cloud tells a machine who it is. These speak plain
+    /// `http`, and only there: link-local and private addresses, names of one label, and Google's name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Site::parse`].
+    pub fn of_metadata(address: &str) -> Result<Self, FetchError> {
+        match Url::parse(address.trim_end_matches('/')) {
+            Ok(base) if base.scheme() == "http" && is_near(&base) => Ok(Self { base, tls: Tls::default() }),
+            _ => Self::parse(address, Tls::default()),
+        }
+    }
+
     /// Returns what the store asks of TLS.
     #[must_use]
     pub fn tls(&self) -> &Tls {
@@ -123,6 +136,19 @@ impl Site {
             None => host.to_owned(),
         }
     }
+}
+
+/// Says whether an address leads to a machine's own surroundings, which no router passes on to others.
+fn is_near(base: &Url) -> bool {
+    let plain = base.username().is_empty() && base.password().is_none();
+    let plain = plain && base.query().is_none() && base.fragment().is_none();
+    let host = base.host_str().unwrap_or_default();
+    plain
+        && match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+            Ok(IpAddr::V4(address)) => address.is_link_local() || address.is_private(),
+            Ok(IpAddr::V6(address)) => address.is_unicast_link_local() || address.is_unique_local(),
+            Err(_) => host == "metadata.google.internal" || !host.contains('.'),
+        }
 }
 
 impl fmt::Display for Site {
