@@ -22,7 +22,10 @@ const EXPOSE: &[&str] = &[
     // Requests and their headers; what a value is checked against.
     "providers/src/http.rs",
     "providers/src/infisical/auth.rs",
-    "providers/src/infisical/config.rs",
+    "providers/src/infisical/auth/gcp.rs",
+    "providers/src/infisical/auth/login.rs",
+    "providers/src/infisical/auth/oidc.rs",
+    "providers/src/infisical/config/login.rs",
     "providers/src/infisical/mod.rs",
     "providers/src/infisical/read.rs",
     "providers/src/infisical/versions.rs",

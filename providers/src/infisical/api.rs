@@ -1,5 +1,6 @@
 //! The requests that Infisical gets, and the shapes of its answers.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Deserialize;
@@ -30,7 +31,7 @@ pub(super) enum References {
 /// One project and environment of one server.
 pub(super) struct Api {
     pub(super) site: Site,
-    pub(super) session: Session,
+    pub(super) session: Arc<Session>,
     pub(super) project: String,
     pub(super) environment: String,
     references: References,
@@ -44,7 +45,7 @@ impl Api {
     /// Returns the client; it has made no request yet.
     pub(super) fn new(
         site: Site,
-        session: Session,
+        session: Arc<Session>,
         project: String,
         environment: String,
         references: References,
@@ -117,6 +118,27 @@ impl Api {
             }
         });
         place.await.as_ref().map_err(Clone::clone)
+    }
+
+    /// Returns the id of the project that has a slug.
+    pub(super) async fn project_id(&self, cx: &Context, slug: &str) -> Result<String, FetchError> {
+        let what = format!("project `{slug}`");
+        let newer = Request::get(format!("/api/v1/projects/slug/{}", segment(slug)));
+        let older = Request::get(format!("/api/v2/workspace/{}", segment(slug)));
+        let mut answer = self.call(cx, &older).await?;
+        if answer.status() == 404 && Refusal::read(&answer)?.is_route_missing() {
+            answer = self.call(cx, &newer).await?;
+        }
+        match success(&answer) {
+            Ok(answer) => Ok(answer.json::<Slugged>()?.id),
+            Err(Failure::Refused(refusal)) if refusal.is_of_project() => Err(FetchError::new(
+                FetchErrorKind::NotFound,
+                format!("project not found: no project has the slug `{slug}`{}", refusal.said()),
+            )
+            .help("copy the slug from the project's settings, or give `project_id`")),
+            Err(Failure::Refused(refusal)) => Err(refusal.explain(&what)),
+            Err(Failure::Broken(error)) => Err(error),
+        }
     }
 
     /// Asks the server how it is, without credentials: bad ones break even this.
@@ -290,8 +312,15 @@ impl Secret {
 #[derive(Deserialize)]
 pub(super) struct Project {
     pub(super) name: String,
+    pub(super) slug: Option<String>,
     #[serde(default)]
     pub(super) environments: Vec<Environment>,
+}
+
+/// A project by its slug, which neither route wraps.
+#[derive(Deserialize)]
+struct Slugged {
+    id: String,
 }
 
 /// An environment of a project.

@@ -1,8 +1,13 @@
 //! The session: one login for the process, shared by everything that runs at once.
 
+#[cfg(feature = "aws")]
+mod aws;
+mod azure;
+mod gcp;
+mod identity;
 mod login;
+mod oidc;
 mod service_token;
-mod universal;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,9 +16,9 @@ use std::time::Instant;
 use reqwest::header::{AUTHORIZATION, HeaderName};
 use tokio::sync::Mutex;
 
+use self::identity::issue;
 use self::login::Issued;
 use self::service_token::{Scope, service_token_scope};
-use self::universal::universal_auth;
 use super::config::Login;
 use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
 use crate::http::{Request, Site};
@@ -52,6 +57,11 @@ impl Grant {
     /// `Forbidden` where it is for another one.
     pub(super) fn admit(&self, project: &str, environment: &str, folder: &str) -> Result<(), FetchError> {
         self.scope.as_ref().map_or(Ok(()), |scope| scope.admit(project, environment, Some(folder)))
+    }
+
+    /// Returns the project that the credential is for, where it says so.
+    pub(super) fn project(&self) -> Option<&str> {
+        self.scope.as_ref().and_then(Scope::project)
     }
 
     /// As [`Grant::admit`], whatever the folder.
@@ -109,7 +119,7 @@ impl Session {
         site: &Site,
         refused: &Grant,
     ) -> Result<Option<Arc<Grant>>, FetchError> {
-        if !matches!(self.login, Login::MachineIdentity { .. }) {
+        if !matches!(self.login, Login::Identity(_)) {
             return Ok(None);
         }
         let seen = self.attempts.load(Ordering::Acquire);
@@ -163,10 +173,11 @@ impl Session {
             scope,
         };
         match &self.login {
-            Login::MachineIdentity { client_id, client_secret } => {
-                let Issued { token, lifetime } = universal_auth(cx, site, client_id, client_secret).await?;
+            Login::Identity(identity) => {
+                let Issued { token, lifetime } = issue(cx, site, identity).await?;
                 Ok(bearer(token, lifetime.map(|lifetime| Instant::now() + lifetime.mul_f64(0.9)), None))
             }
+            Login::AccessToken(token) => Ok(bearer(SecretValue::copy_of(token.expose()), None, None)),
             Login::ServiceToken(token) => {
                 let grant = bearer(SecretValue::copy_of(token.expose()), None, None);
                 let scope = service_token_scope(cx, site, &grant).await?;

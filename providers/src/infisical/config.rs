@@ -1,41 +1,47 @@
 //! The options of an Infisical store, and what can be checked about them offline.
 
 mod auth;
+mod environment;
+mod login;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::contract::{Context, DecodeError, FetchError, Node};
+use crate::contract::{Context, DecodeError, FetchError, FetchErrorKind, Node};
 use crate::http::{Site, Tls};
 
-pub(super) use auth::Login;
 pub use auth::{InfisicalAuth, InfisicalMethod};
+pub(super) use environment::{ASK_AT, ASK_WITH, JWTS};
+pub(super) use login::{IdToken, Identity, Login, Proof};
 
 /// Infisical's cloud in the US.
 const CLOUD: &str = "https://app.infisical.com";
 
-/// A project and an environment of Infisical, cloud or self-hosted.
+/// A project and an environment of Infisical, cloud or self-hosted. What is left out is taken from the
+/// variables that Infisical's own clients read.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InfisicalConfig {
     /// The server's address. The default is Infisical's US cloud; the EU's is
     /// `https://eu.infisical.com`. A trailing `/api` is ignored, and plain `http` is taken for loopback
-    /// addresses only.
-    #[serde(default = "cloud")]
+    /// addresses only. Left out: `INFISICAL_DOMAIN`, `INFISICAL_API_URL`.
     #[schemars(extend("default" = CLOUD))]
-    pub host: String,
-    /// The project's id, a UUID, from its settings. Neither its name nor its slug.
+    pub host: Option<String>,
+    /// The project's id, a UUID, from its settings. Neither its name nor its slug. Left out:
+    /// `INFISICAL_PROJECT_ID`; a service token's project is known without it.
     pub project_id: Option<String>,
-    /// The environment's slug: `dev`, `staging`, `prod`.
+    /// The project's slug, in the place of its id. It costs a request more.
+    pub project_slug: Option<String>,
+    /// The environment's slug: `dev`, `staging`, `prod`. Left out: `INFISICAL_ENVIRONMENT`.
     pub environment: Option<String>,
-    /// The folder that references start at. The default is the root.
+    /// The folder that references start at. Left out: `INFISICAL_SECRET_PATH`, or the root.
     pub path: Option<String>,
     /// Let the server put the values of other secrets in the place of `${NAME}` in a value, as its
     /// own clients do. Without it, values are as they are stored.
     #[serde(default = "yes")]
     #[schemars(extend("default" = true))]
     pub expand_references: bool,
-    /// How to log in.
+    /// How to log in. Left out: as the environment says.
     pub auth: Option<InfisicalAuth>,
     /// A PEM file with certificate authorities to trust besides the system's. A relative path starts at
     /// the directory of `dsops.yaml`.
@@ -44,21 +50,24 @@ pub struct InfisicalConfig {
     /// `ca_cert` instead.
     #[serde(default)]
     pub insecure_skip_verify: bool,
+    /// How many requests go before a login in this environment.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(super) proof_requests: usize,
 }
 
 fn yes() -> bool {
     true
 }
 
-fn cloud() -> String {
-    CLOUD.to_owned()
-}
-
 impl InfisicalConfig {
     /// Returns the server.
     pub(super) fn site(&self, cx: &Context) -> Result<Site, FetchError> {
         let ca_file = self.ca_cert.as_deref().map(|path| cx.resolve_path(path));
-        Site::parse(origin(&self.host), Tls { ca_file, accept_any: self.insecure_skip_verify })
+        Site::parse(
+            origin(self.host.as_deref().unwrap_or(CLOUD)),
+            Tls { ca_file, accept_any: self.insecure_skip_verify },
+        )
     }
 
     /// Returns the folder that a locator's folder means, as Infisical writes it.
@@ -69,20 +78,56 @@ impl InfisicalConfig {
         format!("/{}", segments.join("/"))
     }
 
+    /// Checks that the place is known, and returns the project's id where it is.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where neither the file nor the environment names what is needed.
+    pub(super) fn place(&self, project_is_known: bool) -> Result<Option<String>, FetchError> {
+        let missing = |option: &str, help: &str| {
+            FetchError::new(FetchErrorKind::Unsupported, format!("`{option}` is missing")).help(help)
+        };
+        let given = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
+        if !given(&self.environment) {
+            return Err(missing(
+                "environment",
+                "add `environment` to the store, or set `INFISICAL_ENVIRONMENT`",
+            ));
+        }
+        if let Some(path) = &self.path {
+            check_folder(path.trim_end_matches('/')).map_err(|why| {
+                FetchError::new(FetchErrorKind::Unsupported, why)
+                    .help("correct `path` or `INFISICAL_SECRET_PATH`")
+            })?;
+        }
+        if given(&self.project_id) {
+            return Ok(self.project_id.clone());
+        }
+        if given(&self.project_slug) || project_is_known {
+            return Ok(None);
+        }
+        let help = "add `project_id` or `project_slug` to the store, or set `INFISICAL_PROJECT_ID`";
+        Err(missing("project_id", help))
+    }
+
     /// Checks what the types do not.
     pub(super) fn validate(&self, node: &Node) -> Result<(), DecodeError> {
-        let missing = |option: &str, help: &str| {
-            DecodeError::at(node.span, format!("`{option}` is missing")).help(help.to_owned())
-        };
-        if self.project_id.as_deref().is_none_or(str::is_empty) {
-            return Err(missing("project_id", "copy the id from the project's settings in Infisical"));
-        }
-        if self.environment.as_deref().is_none_or(str::is_empty) {
-            return Err(missing("environment", "name the environment by its slug, such as `dev` or `prod`"));
-        }
         let at = |option: &str| node.get(option).unwrap_or(node).span;
-        if !is_open(&self.host) {
-            Site::parse(origin(&self.host), Tls::default()).map_err(|error| {
+        for (option, text, help) in [
+            ("project_id", &self.project_id, "copy the id from the project's settings in Infisical"),
+            ("project_slug", &self.project_slug, "copy the slug from the project's settings in Infisical"),
+            ("environment", &self.environment, "name the environment by its slug, such as `dev` or `prod`"),
+        ] {
+            if text.as_deref().is_some_and(|text| text.trim().is_empty()) {
+                return Err(DecodeError::at(at(option), format!("`{option}` is empty")).help(help));
+            }
+        }
+        if self.project_id.is_some() && self.project_slug.is_some() {
+            let message = "`project_id` and `project_slug` both name the project";
+            return Err(DecodeError::at(at("project_slug"), message).help("take one of them out"));
+        }
+        if let Some(host) = self.host.as_deref().filter(|host| !is_open(host)) {
+            Site::parse(origin(host), Tls::default()).map_err(|error| {
                 DecodeError::at(at("host"), error.message())
                     .help(error.advice().unwrap_or("write it as `https://host`"))
             })?;
@@ -90,7 +135,10 @@ impl InfisicalConfig {
         if let Some(path) = self.path.as_deref().filter(|path| !is_open(path)) {
             check_folder(path.trim_end_matches('/')).map_err(|why| DecodeError::at(at("path"), why))?;
         }
-        self.validate_auth(node)
+        match &self.auth {
+            Some(auth) => auth.validate(node.get("auth").unwrap_or(node)),
+            None => Ok(()),
+        }
     }
 }
 
