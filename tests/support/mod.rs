@@ -3,6 +3,7 @@
 
 pub(crate) mod dsops;
 pub(crate) mod infisical;
+pub(crate) mod jwt;
 pub(crate) mod loopback;
 pub(crate) mod output;
 pub(crate) mod tls;
