@@ -30,7 +30,11 @@ mod infisical;
 #[cfg(test)]
 mod infisical_access;
 #[cfg(test)]
+mod infisical_environment;
+#[cfg(test)]
 mod infisical_errors;
+#[cfg(test)]
+mod infisical_logins;
 #[cfg(test)]
 mod infisical_tls;
 #[cfg(test)]
