@@ -56,7 +56,7 @@ fn works(server: &Server, options: &str, variables: &Variables) {
         let secret = ["SECRET", "TOKEN", "JWT", "PASSWORD"].iter().any(|end| name.ends_with(end));
         if secret && name.starts_with("INFISICAL") {
             let passed = seen.lines().any(|line| line.starts_with(&format!("{name}=")));
-            assert!(!passed && !(value.len() > 10 && seen.contains(value)), "`{name}` is in the child");
+            assert!(!(passed || value.len() > 10 && seen.contains(value)), "`{name}` is in the child");
         }
     }
 }

@@ -562,3 +562,36 @@ fn an_api_key_is_called_what_it_is_by_doctor() {
     let output = run(&server, "{method: api_key, api_key: '${MY_KEY}'}", &variables).args(["doctor"]).run();
     let _ = output.stdout_has("for development").never_shows(CANARY);
 }
+
+#[test]
+fn not_even_the_fullest_log_shows_what_opens_the_store() {
+    let clouds = Clouds::start();
+    let address = clouds.url();
+    let (server, sign) = (
+        with_key(Generation::July2026)
+            .identity_with(
+                Identity::proving(ID, Proof::aws(AWS_KEY, AWS_SECRET, Some(AWS_SESSION)))
+                    .or_by(Proof::token(Method::Azure, AZURE, "https://management.azure.com/"))
+                    .or_by(Proof::token(Method::Gcp, GOOGLE, ID))
+                    .or_by(Proof::token(Method::Oidc, GITHUB, "https://github.com/acme"))
+                    .or_by(Proof::token(Method::Jwt, ISSUER, "a")),
+            )
+            .start(),
+        token("a"),
+    );
+    let mut variables = clouds.github();
+    variables.extend([
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", address.clone()),
+        ("GCE_METADATA_HOST", address.replace("http://", "")),
+        ("IDENTITY_ENDPOINT", format!("{address}/msi/token")),
+        ("IDENTITY_HEADER", IDENTITY_HEADER.to_owned()),
+        ("MY_JWT", sign.clone()),
+        ("DSOPS_LOG", "trace".to_owned()),
+    ]);
+    for method in ["aws_iam", "azure", "gcp", "oidc", "jwt, jwt: '${MY_JWT}'"] {
+        let output = run(&server, &with_id(&format!("method: {method}")), &variables).get("A").run().code(0);
+        let output = discreet(output, &server).stderr_lacks(REQUEST_TOKEN).stderr_lacks(&sign);
+        let output = output.stderr_has("127.0.0.1").stderr_lacks("aws_").stderr_lacks("hyper");
+        let _ = clouds.issued().iter().fold(output, |output, token| output.stderr_lacks(token));
+    }
+}
