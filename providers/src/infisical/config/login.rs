@@ -68,7 +68,8 @@ impl InfisicalConfig {
         let (Some(auth), Some(method)) = (&self.auth, self.method()) else { return Err(no_method(cx)) };
         if let Some(option) = auth.given().into_iter().find(|option| !method.takes(option)) {
             // The file would have been refused: the method comes from the environment.
-            let message = format!("`auth.{option}` is not used by `{}`, which the environment chooses", method.name());
+            let message =
+                format!("`auth.{option}` is not used by `{}`, which the environment chooses", method.name());
             return Err(unauthorized(&message).help("set `auth.method`"));
         }
         let credential = |option, given: Option<&Credential>| needed(method, option, given);

@@ -81,7 +81,11 @@ fn what_is_missing_everywhere_is_named_with_both_ways_to_give_it() {
         (json!({"method": "token_auth"}), "token", "INFISICAL_TOKEN"),
         (json!({"method": "kubernetes"}), "identity_id", "INFISICAL_MACHINE_IDENTITY_ID"),
         (json!({"method": "jwt", "identity_id": PROJECT}), "jwt", "INFISICAL_JWT"),
-        (json!({"method": "ldap", "identity_id": PROJECT, "username": "u"}), "password", "INFISICAL_LDAP_PASSWORD"),
+        (
+            json!({"method": "ldap", "identity_id": PROJECT, "username": "u"}),
+            "password",
+            "INFISICAL_LDAP_PASSWORD",
+        ),
     ] {
         let (message, advice) = missing(&|options| options["auth"] = auth.clone());
         assert!(message.contains(&format!("`auth.{option}` is missing")), "{message}");
