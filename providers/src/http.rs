@@ -13,6 +13,7 @@ mod options;
 mod site;
 mod tls;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Mutex;
@@ -72,7 +73,9 @@ fn build(key: &ClientKey) -> Result<reqwest::Client, FetchError> {
         .user_agent(concat!("dsops/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none());
     // What is not encrypted stays inside a cluster, too, whatever proxy the environment names.
-    if key.route == Route::ThisMachine || (key.route == Route::Cluster && key.tls.is_none()) {
+    if matches!(key.route, Route::ThisMachine | Route::Beside)
+        || (key.route == Route::Cluster && key.tls.is_none())
+    {
         builder = builder.no_proxy();
     }
     builder = match &key.tls {
@@ -104,8 +107,8 @@ impl Resolve for ThisMachine {
 pub struct Request {
     method: reqwest::Method,
     path: String,
-    query: Vec<(&'static str, String)>,
-    secret_headers: Vec<(HeaderName, HeaderValue)>,
+    query: Vec<(Cow<'static, str>, String)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     body: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -123,13 +126,20 @@ impl Request {
     }
 
     fn new(method: reqwest::Method, path: String) -> Self {
-        Self { method, path, query: Vec::new(), secret_headers: Vec::new(), body: None }
+        Self { method, path, query: Vec::new(), headers: Vec::new(), body: None }
     }
 
     /// Adds a parameter to the query.
     #[must_use]
-    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.query.push((name, value.into()));
+    pub fn query(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.query.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a header that says nothing about anybody.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.push((HeaderName::from_static(name), HeaderValue::from_static(value)));
         self
     }
 
@@ -162,7 +172,7 @@ impl Request {
             .help("copy the credential again, without line breaks")
         })?;
         value.set_sensitive(true);
-        self.secret_headers.push((name, value));
+        self.headers.push((name, value));
         Ok(self)
     }
 }
@@ -188,7 +198,7 @@ pub async fn send(cx: &Context, site: &Site, request: Request) -> Result<Answer,
     if !request.query.is_empty() {
         call = call.query(&request.query);
     }
-    for (name, value) in request.secret_headers {
+    for (name, value) in request.headers {
         call = call.header(name, value);
     }
     if let Some(body) = &request.body {

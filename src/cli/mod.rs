@@ -209,14 +209,20 @@ fn show(stop: Stop, output: Output) -> u8 {
     }
 }
 
-/// Writes what happens to stderr, where `DSOPS_LOG` asks for it. Events name stores, never secrets.
+/// Writes what happens to stderr, where `DSOPS_LOG` asks for it. Events name stores, never secrets; nobody
+/// can say that of the events of libraries, which are left out.
 fn trace(env: &EnvSnapshot, output: Output) {
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+
     let Some(level) = env.get("DSOPS_LOG").filter(|level| !level.is_empty()) else { return };
     match level.parse::<tracing_subscriber::filter::LevelFilter>() {
         Ok(level) => tracing_subscriber::fmt()
             .with_max_level(level)
             .with_writer(std::io::stderr)
             .with_ansi(false)
+            .finish()
+            .with(tracing_subscriber::filter::Targets::new().with_target("dsops", level))
             .init(),
         Err(_) => output.warn("DSOPS_LOG is none of off, error, warn, info, debug and trace"),
     }

@@ -203,6 +203,10 @@ impl Expand for Expander<'_> {
             None => Err(DecodeError::wrong_type(node, "a credential")),
         }
     }
+
+    fn env(&self) -> Option<&EnvSnapshot> {
+        Some(self.env)
+    }
 }
 
 /// Reads options without expanding them, and notes which variables and places hold credentials.
@@ -279,6 +283,10 @@ impl Expand for PlanExpander<'_> {
 
     fn credential(&self, _: &Node) -> Result<SecretValue, DecodeError> {
         Ok(SecretValue::new(Vec::new()))
+    }
+
+    fn env(&self) -> Option<&EnvSnapshot> {
+        Some(self.0)
     }
 }
 

@@ -90,6 +90,9 @@ fn read_store(
             return Err(errors.into_iter().flatten().collect());
         }
     };
+    // What was valid a moment ago decodes again.
+    let named = (descriptor.credential_variables)(&options, &Inspector::default()).unwrap_or_default();
+    inspector.variables.borrow_mut().extend(named);
     let credentials = inspector
         .references
         .into_inner()

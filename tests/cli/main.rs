@@ -36,11 +36,15 @@ mod infisical_access;
 #[cfg(test)]
 mod infisical_discovery;
 #[cfg(test)]
+mod infisical_environment;
+#[cfg(test)]
 mod infisical_errors;
 #[cfg(test)]
 mod infisical_exact;
 #[cfg(test)]
 mod infisical_import;
+#[cfg(test)]
+mod infisical_logins;
 #[cfg(test)]
 mod infisical_references;
 #[cfg(test)]

@@ -12,6 +12,9 @@ const UNUSED: &str = "no part of the program asks for it";
 /// The end-to-end encrypted past, which current projects answer with nothing.
 const ENCRYPTED: &str = "of the encrypted interface only the list that is always empty is there";
 
+/// Ways to log in that the program does not have.
+const OTHER_LOGINS: &str = "the program has no such login";
+
 /// Group, exchange (`*` at its end stands for anything), reason.
 pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("07-folders", "create-*", WRITES),
@@ -26,6 +29,10 @@ pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("2026-07 11-e2ee-legacy", "blind-index-status-new", ENCRYPTED),
     ("11-e2ee-legacy", "encrypted-key", ENCRYPTED),
     ("12-versions", "versions-user*", SESSIONS),
+    ("2026-07 13-other-logins", "spiffe-auth-*", OTHER_LOGINS),
+    ("13-other-logins", "oci-auth-*", OTHER_LOGINS),
+    ("13-other-logins", "alicloud-auth-*", OTHER_LOGINS),
+    ("2026-07 13-other-logins", "tls-cert-auth-*", OTHER_LOGINS),
     ("18-names-and-roles", "create-named-batch-*", WRITES),
     ("18-names-and-roles", "delete-named-batch-v3", WRITES),
     ("20-stray-credentials-and-limits", "create-1.2MB", WRITES),

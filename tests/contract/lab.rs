@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::client::Call;
-use crate::support::infisical::{Fault, Generation, Identity, Infisical, Server, ServiceToken};
+use crate::support::infisical::{
+    Fault, Generation, Identity, Infisical, Method, Proof, Server, ServiceToken,
+};
+use crate::support::jwt;
 use crate::transcript::{Exchange, Transcript};
 
 /// An id that no server has.
@@ -35,6 +38,9 @@ impl Lab {
         let mut server = seeded(Infisical::new(generation).lenient(), project, foreign);
         for (name, (id, secret)) in &identities {
             server = server.identity_with(limits(name, Identity::new(id, secret), project));
+        }
+        for identity in proving(&transcript.exchanges) {
+            server = server.identity_with(identity.member_of(&[project]));
         }
         for token in service_tokens() {
             server = server.service_token(token);
@@ -171,6 +177,7 @@ impl Lab {
 
     fn fill_body(&mut self, exchange: &Exchange, body: String) -> String {
         let body = match body.contains("<jwt>") {
+            true if self.group.starts_with("16") => body.replace("<jwt>", &identity_token(&exchange.name)),
             true => body.replace("<jwt>", &self.token(&holder(&self.group, &exchange.name))),
             false => body,
         };
@@ -289,6 +296,47 @@ fn identities(transcript: &Transcript) -> HashMap<String, (String, String)> {
         }
     }
     identities
+}
+
+const ISSUER: &str = "https://issuer.example.test";
+
+/// The two identities of the recorded logins by a token, whose ids only their requests show.
+fn proving(exchanges: &[Exchange]) -> Vec<Identity> {
+    let id = |method: &str| {
+        let path = format!("/api/v1/auth/{method}/login");
+        let of = |exchange: &&Exchange| exchange.path == path && exchange.status == 200;
+        let body = exchanges.iter().find(of)?.body.as_ref()?;
+        body["identityId"].as_str().map(str::to_owned)
+    };
+    let oidc = id("oidc-auth").map(|id| {
+        let proof = Proof::token(Method::Oidc, ISSUER, "https://infisical.example.test");
+        let proof = proof.of_subject("repo:acme/app:*").with_claim("repository", "acme/app");
+        Identity::proving(&id, proof).token_ttl(600, 600)
+    });
+    let jwt = id("jwt-auth").map(|id| Identity::proving(&id, Proof::token(Method::Jwt, ISSUER, "resolver")));
+    [oidc, jwt].into_iter().flatten().collect()
+}
+
+/// Makes the token of a recorded login, as the name of the exchange says what was wrong about it.
+fn identity_token(name: &str) -> String {
+    let (method, what) = name.split_once('-').unwrap();
+    let audience = if method == "jwt" { "resolver" } else { "https://infisical.example.test" };
+    let mut claims = serde_json::json!({
+        "iss": ISSUER, "aud": audience, "sub": "repo:acme/app:ref", "repository": "acme/app",
+    });
+    let mut key = jwt::KEY_ID;
+    match what {
+        "wrong-audience" => claims["aud"] = "another".into(),
+        "wrong-subject" => claims["sub"] = "repo:other/app:ref".into(),
+        "wrong-claim" => claims["repository"] = "other/app".into(),
+        "missing-claim" => drop(claims.as_object_mut().unwrap().remove("repository")),
+        "wrong-issuer" => claims["iss"] = "https://other.example.test".into(),
+        "expired" => claims["exp"] = 1.into(),
+        "unknown-kid" => key = "nope",
+        "list-audience" => claims["aud"] = vec!["another", audience].into(),
+        _ => {}
+    }
+    jwt::sign(&claims, key)
 }
 
 fn limits(name: &str, identity: Identity, project: &str) -> Identity {

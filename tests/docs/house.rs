@@ -24,8 +24,11 @@ const EXPOSE: &[&str] = &[
     // Requests and their headers; what a value is checked against.
     "providers/src/http.rs",
     "providers/src/infisical/auth.rs",
+    "providers/src/infisical/auth/gcp.rs",
+    "providers/src/infisical/auth/kept.rs",
     "providers/src/infisical/auth/login.rs",
-    "providers/src/infisical/config/auth.rs",
+    "providers/src/infisical/auth/oidc.rs",
+    "providers/src/infisical/config/login.rs",
     "providers/src/infisical/mod.rs",
     "providers/src/infisical/answers.rs",
     "providers/src/infisical/expand.rs",

@@ -46,7 +46,10 @@ impl Access {
     #[must_use]
     pub fn reading(locators: &[Locator], folders: &[ListQuery]) -> Self {
         let places = locators.iter().map(|locator| (locator.folder().to_owned(), locator.name().to_owned()));
-        Self { grants: Grant::by_folder(places, folders.iter().map(|query| query.folder.clone()), &["read"]), ..Self::default() }
+        Self {
+            grants: Grant::by_folder(places, folders.iter().map(|query| query.folder.clone()), &["read"]),
+            ..Self::default()
+        }
     }
 }
 

@@ -4,7 +4,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Access, Context, DecodeError, Expand, FetchError, ListQuery, Listings, Locator, Node, Provider, decode};
+use super::{
+    Access, Context, DecodeError, EnvSnapshot, Expand, FetchError, ListQuery, Listings, Locator, Node,
+    Provider, decode,
+};
 
 /// Which parts of a reference the store can use. A part that it cannot use is an error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -118,6 +121,19 @@ pub trait Backend: Provider + Sized + 'static {
         Ok(())
     }
 
+    /// Fills options that the file leaves out from the environment. It comes before everything but
+    /// [`Backend::validate`], which must be as right on a machine that has none of the variables.
+    fn settle(config: &mut Self::Config, env: &EnvSnapshot) {
+        let _ = (config, env);
+    }
+
+    /// Returns the variables that hold credentials because an option names them, other than as `${NAME}`
+    /// in a credential. They are taken out of the child, as [`About::own_env`] is.
+    fn credential_variables(config: &Self::Config) -> Vec<String> {
+        let _ = config;
+        Vec::new()
+    }
+
     /// Checks a locator beyond the parts that [`Parts`] rules out.
     ///
     /// # Errors
@@ -177,6 +193,8 @@ pub struct Descriptor {
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Decodes and validates the options.
     pub validate: fn(&Node, &dyn Expand) -> Result<(), DecodeError>,
+    /// Returns the variables that hold credentials because an option names them.
+    pub credential_variables: fn(&Node, &dyn Expand) -> Result<Vec<String>, DecodeError>,
     /// Checks locators, one result each. The options must have passed `validate`.
     pub accept: fn(&Node, &dyn Expand, &[Locator]) -> Result<Vec<Result<(), LocatorError>>, DecodeError>,
     /// Returns the cost of a batch.
@@ -202,20 +220,24 @@ impl Descriptor {
                 let config: B::Config = decode(node, expand)?;
                 B::validate(&config, node)
             },
-            accept: |node, expand, locators| {
+            credential_variables: |node, expand| {
                 let config: B::Config = decode(node, expand)?;
+                Ok(B::credential_variables(&config))
+            },
+            accept: |node, expand, locators| {
+                let config = settled::<B>(node, expand, expand.env())?;
                 Ok(locators.iter().map(|locator| B::accept(&config, locator)).collect())
             },
             cost: |node, expand, locators, folders| {
-                let config: B::Config = decode(node, expand)?;
+                let config = settled::<B>(node, expand, expand.env())?;
                 Ok(B::cost(&config, locators, folders))
             },
             access: |node, expand, locators, folders| {
-                let config: B::Config = decode(node, expand)?;
+                let config = settled::<B>(node, expand, expand.env())?;
                 Ok(B::access(&config, locators, folders))
             },
             open: |node, expand, cx| {
-                let config: B::Config = decode(node, expand)?;
+                let config = settled::<B>(node, expand, Some(cx.env()))?;
                 Ok(Box::new(B::open(config, cx)?))
             },
         }
@@ -226,6 +248,18 @@ impl Descriptor {
     pub fn answers_to(&self, name: &str) -> bool {
         self.kind == name || self.aliases.contains(&name)
     }
+}
+
+fn settled<B: Backend>(
+    node: &Node,
+    expand: &dyn Expand,
+    env: Option<&EnvSnapshot>,
+) -> Result<B::Config, DecodeError> {
+    let mut config: B::Config = decode(node, expand)?;
+    if let Some(env) = env {
+        B::settle(&mut config, env);
+    }
+    Ok(config)
 }
 
 impl std::fmt::Debug for Descriptor {

@@ -66,6 +66,13 @@ macro_rules! secret_option {
 secret_option!(Credential, CREDENTIAL, "a credential: `${VAR}`, `{file: …}`, `{systemd: …}` or `{from: …}`");
 secret_option!(Literal, LITERAL, "text");
 
+/// For a credential that a backend finds in the environment.
+impl From<SecretValue> for Credential {
+    fn from(value: SecretValue) -> Self {
+        Self(value)
+    }
+}
+
 impl JsonSchema for Credential {
     fn schema_name() -> Cow<'static, str> {
         "Credential".into()

@@ -8,7 +8,7 @@ use serde::de::{
 };
 
 use super::credential::{CREDENTIAL, LITERAL};
-use super::{Node, NodeKind, SecretValue, Span};
+use super::{EnvSnapshot, Node, NodeKind, SecretValue, Span};
 
 /// What `${VAR}` and `{from: …}` mean where options are decoded.
 pub trait Expand {
@@ -25,6 +25,12 @@ pub trait Expand {
     ///
     /// As [`Expand::text`], and where the node is neither.
     fn credential(&self, node: &Node) -> Result<SecretValue, DecodeError>;
+
+    /// Returns the environment that options left out are filled from, if there is one: a file that is only
+    /// checked means the same everywhere.
+    fn env(&self) -> Option<&EnvSnapshot> {
+        None
+    }
 }
 
 /// Takes text as it stands: for tests, and for options that are complete.

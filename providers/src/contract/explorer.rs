@@ -58,11 +58,22 @@ pub struct SecretName {
     pub name: String,
 }
 
+/// What a store's options name; empty where they do not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Configured<'a> {
+    /// The project's id.
+    pub project_id: &'a str,
+    /// The project's slug, where it stands in the place of the id.
+    pub project_slug: &'a str,
+    /// The environment's slug.
+    pub environment: &'a str,
+}
+
 /// A store that can be looked around in. Everything is sorted but projects' environments.
 #[async_trait]
 pub trait Explorer: Send + Sync {
     /// Returns the project and the environment that the store's options name.
-    fn configured(&self) -> (&str, &str);
+    fn configured(&self) -> Configured<'_>;
 
     /// Returns the projects that the caller can see.
     ///

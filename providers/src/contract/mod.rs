@@ -29,7 +29,7 @@ pub use context::{Context, ContextBuilder, EnvSnapshot, Meter, NoPrompt, Prompt}
 pub use credential::{Credential, Literal};
 pub use decode::{DecodeError, DecodeErrorKind, Expand, NoExpansion, decode};
 pub use error::{FetchError, FetchErrorKind};
-pub use explorer::{Depth, EnvironmentEntry, Explorer, Place, ProjectEntry, SecretName};
+pub use explorer::{Configured, Depth, EnvironmentEntry, Explorer, Place, ProjectEntry, SecretName};
 pub use finding::{Finding, Status};
 pub use locator::Locator;
 pub use node::{Key, Node, NodeKind, Scalar, Span};

@@ -84,6 +84,12 @@ impl Answer {
         &self.host
     }
 
+    /// Returns the body as it is, for the few services that answer with a bare token.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Decodes the body.
     ///
     /// # Errors

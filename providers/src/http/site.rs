@@ -30,6 +30,8 @@ pub enum Route {
     ThisMachine,
     /// In the Kubernetes cluster that we run in: only its own name server knows such names.
     Cluster,
+    /// A cloud's metadata service, next to this machine: no proxy may see what it says.
+    Beside,
     /// Anywhere else.
     Network,
 }
@@ -40,6 +42,8 @@ pub struct Site {
     base: Url,
     tls: Tls,
     at_once: u32,
+    /// Whether it is a metadata service, whatever its address looks like.
+    beside: bool,
 }
 
 impl Site {
@@ -87,7 +91,7 @@ impl Site {
                 "use `https`, or take `tls` out",
             );
         }
-        let site = Self { base, tls, at_once: AT_ONCE };
+        let site = Self { base, tls, at_once: AT_ONCE, beside: false };
         match site.base.scheme() {
             "https" => Ok(site),
             "http" if site.route() != Route::Network => Ok(site),
@@ -100,6 +104,21 @@ impl Site {
                 refuse("uses plain http, which shows every secret to the network", &help)
             }
             _ => refuse("is neither https nor http", "write it as `https://host`"),
+        }
+    }
+
+    /// Reads the address of a metadata service, by which a cloud tells a machine who it is. These speak plain
+    /// `http`, and only there: link-local and private addresses, names of one label, and Google's name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Site::parse`].
+    pub fn of_metadata(address: &str) -> Result<Self, FetchError> {
+        match Url::parse(address.trim_end_matches('/')) {
+            Ok(base) if base.scheme() == "http" && is_near(&base) => {
+                Ok(Self { base, tls: Tls::default(), at_once: AT_ONCE, beside: true })
+            }
+            _ => Self::parse(address, Tls::default()),
         }
     }
 
@@ -132,6 +151,10 @@ impl Site {
     #[must_use]
     pub fn route(&self) -> Route {
         let host = self.name().trim_start_matches('[').trim_end_matches(']');
+        if self.beside {
+            let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+            return if is_loopback { Route::ThisMachine } else { Route::Beside };
+        }
         if let Ok(address) = host.parse::<IpAddr>() {
             return if address.is_loopback() { Route::ThisMachine } else { Route::Network };
         }
@@ -191,6 +214,19 @@ impl Site {
             None => host.to_owned(),
         }
     }
+}
+
+/// Says whether an address leads to a machine's own surroundings, which no router passes on to others.
+fn is_near(base: &Url) -> bool {
+    let plain = base.username().is_empty() && base.password().is_none();
+    let plain = plain && base.query().is_none() && base.fragment().is_none();
+    let host = base.host_str().unwrap_or_default();
+    plain
+        && match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+            Ok(IpAddr::V4(address)) => address.is_link_local() || address.is_private(),
+            Ok(IpAddr::V6(address)) => address.is_unicast_link_local() || address.is_unique_local(),
+            Err(_) => host == "metadata.google.internal" || !host.contains('.'),
+        }
 }
 
 impl fmt::Display for Site {

@@ -79,6 +79,34 @@ fn a_client_certificate_and_plain_http_contradict_each_other() {
 }
 
 #[test]
+fn a_metadata_service_may_speak_plain_http_next_to_this_machine_only() {
+    for near in [
+        "http://169.254.169.254",
+        "http://10.0.0.1:41079",
+        "http://[fd00:ec2::254]",
+        "http://metadata.google.internal",
+        "http://metadata:80",
+        "http://127.0.0.1:40342",
+    ] {
+        assert!(!Site::of_metadata(near).unwrap().is_encrypted(), "{near}");
+    }
+    assert!(Site::of_metadata("https://metadata.example.com").unwrap().is_encrypted());
+    for far in [
+        "http://example.com",
+        "http://93.184.215.14",
+        "http://[2001:db8::1]",
+        "http://google.internal",
+        "http://user@169.254.169.254",
+        "http://169.254.169.254/?a",
+        "ftp://169.254.169.254",
+    ] {
+        assert_eq!(Site::of_metadata(far).unwrap_err().kind(), FetchErrorKind::Unsupported, "{far}");
+        Site::parse(far, Tls::default()).unwrap_err();
+    }
+    Site::parse("http://169.254.169.254", Tls::default()).unwrap_err();
+}
+
+#[test]
 fn an_address_is_a_place_and_nothing_else() {
     for bad in [
         "example.com",

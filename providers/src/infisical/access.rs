@@ -24,9 +24,9 @@ pub(super) fn access(config: &InfisicalConfig, locators: &[Locator], folders: &[
     });
     let grants = Grant::by_folder(secrets, whole, ACTIONS);
     let environment = config.environment.clone().unwrap_or_default();
-    let project = config.project_id.clone().unwrap_or_default();
+    let project = config.project_id.clone().or_else(|| config.project_slug.clone()).unwrap_or_default();
     let place = [("project", project), ("environment", environment.clone())].into_iter().collect();
-    if config.method() == InfisicalMethod::ServiceToken {
+    if config.method() == Some(InfisicalMethod::ServiceToken) {
         return Access {
             place,
             grants,

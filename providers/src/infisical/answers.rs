@@ -134,8 +134,15 @@ struct Pair {
 #[derive(Deserialize)]
 pub(super) struct Project {
     pub(super) name: String,
+    pub(super) slug: Option<String>,
     #[serde(default)]
     pub(super) environments: Vec<Environment>,
+}
+
+/// A project by its slug, which neither route wraps.
+#[derive(Deserialize)]
+pub(super) struct Slugged {
+    pub(super) id: String,
 }
 
 /// An environment of a project.

@@ -1,8 +1,10 @@
 //! The calls that Infisical gets, by whichever generation of routes the server has.
 
+use std::sync::Arc;
+
 use tokio::sync::OnceCell;
 
-use super::answers::{Folders, Listing, One, Project, Secret, Wrapped};
+use super::answers::{Folders, Listing, One, Project, Secret, Slugged, Wrapped};
 use super::auth::Session;
 use super::error::{Failure, Refusal};
 use super::routes::Routes;
@@ -67,21 +69,21 @@ impl ListFlags<'_> {
 /// One project and environment of one server.
 pub(super) struct Api {
     pub(super) site: Site,
-    pub(super) session: Session,
+    pub(super) session: Arc<Session>,
     pub(super) project: String,
     pub(super) environment: String,
     /// Whether `${NAME}` in values is replaced at all.
     pub(super) references: References,
     /// Whether a user's own values beat the shared ones.
     pub(super) personal: bool,
-    place: OnceCell<Result<Project, FetchError>>,
+    place: OnceCell<Project>,
 }
 
 impl Api {
     /// Returns the client; it has made no request yet.
     pub(super) fn new(
         site: Site,
-        session: Session,
+        session: Arc<Session>,
         project: String,
         environment: String,
         references: References,
@@ -145,7 +147,7 @@ impl Api {
 
     /// Reads the project with its environments, once.
     pub(super) async fn project(&self, cx: &Context) -> Result<&Project, FetchError> {
-        let place = self.place.get_or_init(|| async {
+        let place = self.place.get_or_try_init(|| async {
             let (path, what) = if self.is_v4(cx) {
                 (format!("/api/v1/projects/{}", segment(&self.project)), "the project")
             } else {
@@ -158,7 +160,28 @@ impl Api {
                 Err(Failure::Broken(error)) => Err(error),
             }
         });
-        place.await.as_ref().map_err(Clone::clone)
+        place.await
+    }
+
+    /// Returns the id of the project that has a slug.
+    pub(super) async fn project_id(&self, cx: &Context, slug: &str) -> Result<String, FetchError> {
+        let what = format!("project `{slug}`");
+        let newer = Request::get(format!("/api/v1/projects/slug/{}", segment(slug)));
+        let older = Request::get(format!("/api/v2/workspace/{}", segment(slug)));
+        let mut answer = self.call(cx, &older).await?;
+        if answer.status() == 404 && Refusal::read(&answer)?.is_route_missing() {
+            answer = self.call(cx, &newer).await?;
+        }
+        match success(&answer) {
+            Ok(answer) => Ok(answer.json::<Slugged>()?.id),
+            Err(Failure::Refused(refusal)) if refusal.is_of_project() => Err(FetchError::new(
+                FetchErrorKind::PlaceNotFound,
+                format!("project not found: no project has the slug `{slug}`{}", refusal.said()),
+            )
+            .help("copy the slug from the project's settings, or give `project_id`")),
+            Err(Failure::Refused(refusal)) => Err(refusal.explain(&what)),
+            Err(Failure::Broken(error)) => Err(error),
+        }
     }
 
     /// Asks the server how it is, without credentials: bad ones break even this.

@@ -1,8 +1,14 @@
 //! The session: one login for the process, shared by everything that runs at once.
 
+#[cfg(feature = "aws")]
+mod aws;
+mod azure;
+mod gcp;
+mod identity;
+mod kept;
 mod login;
+mod oidc;
 mod service_token;
-mod universal;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,11 +17,10 @@ use std::time::Instant;
 use reqwest::header::{AUTHORIZATION, HeaderName};
 use tokio::sync::Mutex;
 
-use self::login::Issued;
+use self::kept::identity_token;
 use self::service_token::{Scope, service_token_scope};
-use self::universal::universal_auth;
 use super::config::Login;
-use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue, Token, TokenKey};
+use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
 use crate::http::{Request, Site};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -65,6 +70,11 @@ impl Grant {
     /// `Forbidden` where it is for another one.
     pub(super) fn admit(&self, project: &str, environment: &str, folder: &str) -> Result<(), FetchError> {
         self.scope.as_ref().map_or(Ok(()), |scope| scope.admit(project, environment, Some(folder)))
+    }
+
+    /// Returns the project that the credential is for, where it says so.
+    pub(super) fn project(&self) -> Option<&str> {
+        self.scope.as_ref().and_then(Scope::project)
     }
 
     /// As [`Grant::admit`], whatever the folder.
@@ -122,7 +132,7 @@ impl Session {
         site: &Site,
         refused: &Grant,
     ) -> Result<Option<Arc<Grant>>, FetchError> {
-        if !matches!(self.login, Login::MachineIdentity { .. }) {
+        if !matches!(self.login, Login::Identity(_)) {
             return Ok(None);
         }
         let seen = self.attempts.load(Ordering::Acquire);
@@ -184,22 +194,13 @@ impl Session {
             scope: None,
         };
         match &self.login {
-            Login::MachineIdentity { client_id, client_secret } => {
-                let identity = client_id.expose_str().unwrap_or_default();
-                let key = TokenKey {
-                    place: format!("infisical\n{site}\nuniversal-auth\n{identity}"),
-                    credential: client_secret,
-                };
+            Login::Identity(identity) => {
                 let refused = refused.map(|grant| &grant.credential);
-                let login = Box::pin(async {
-                    let Issued { token, lifetime } =
-                        universal_auth(cx, site, client_id, client_secret).await?;
-                    Ok(Token { value: token, lifetime })
-                });
-                let token = cx.tokens().obtain(cx, &key, refused, login).await?;
+                let token = identity_token(cx, site, identity, refused).await?;
                 let replace_at = token.replace_in.map(|left| Instant::now() + left);
                 Ok(Grant { kept: token.kept, replace_at, ..as_it_stands(&token.value) })
             }
+            Login::AccessToken(token) => Ok(as_it_stands(token)),
             Login::ServiceToken(token) => {
                 let grant = as_it_stands(token);
                 let scope = service_token_scope(cx, site, &grant).await?;

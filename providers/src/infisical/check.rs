@@ -2,22 +2,25 @@
 
 use std::time::Instant;
 
-use super::api::Api;
+use super::Infisical;
+use super::config::InfisicalMethod;
 use super::place::known_environments;
 use crate::contract::{Context, FetchError, FetchErrorKind, Finding};
 use crate::http::Route;
 
 /// Takes the steps in order; what a failed one makes pointless is skipped.
-pub(super) async fn check(api: &Api, cx: &Context, method: &str) -> Vec<Finding> {
+pub(super) async fn check(store: &Infisical, cx: &Context) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if api.site.tls().accept_any {
+    let site = &store.site;
+    let method = store.config.method();
+    if site.tls().accept_any {
         findings.push(Finding::warning(
             "tls",
             "certificates are not checked: whoever is on the network can read every secret",
             "take `insecure_skip_verify` out, and name the server's authority in `ca_cert`",
         ));
     }
-    if !api.site.is_encrypted() && api.site.route() == Route::Network {
+    if !site.is_encrypted() && site.route() == Route::Network {
         findings.push(Finding::warning(
             "tls",
             "plain http, as `allow_http` has it: whoever is on the network can read every secret",
@@ -25,23 +28,38 @@ pub(super) async fn check(api: &Api, cx: &Context, method: &str) -> Vec<Finding>
         ));
     }
     let started = Instant::now();
-    let reached = api.status(cx).await;
-    let message = format!("`{}` answers", api.site.host());
+    let reached = store.server().status(cx).await;
+    let message = format!("`{}` answers", site.host());
     if !record(&mut findings, "reach", started, reached.map(|()| message)) {
         return skip(findings, &["login", "project", "environment"], "the server cannot be reached");
     }
     let started = Instant::now();
-    let grant = api.session.grant(cx, &api.site).await;
+    let grant = store.session.grant(cx, site).await;
+    let by = method.map_or("nothing", InfisicalMethod::name);
     // A kept token says nothing about the credential, which the reader may be here for.
     let message = grant.as_ref().map_err(Clone::clone).map(|grant| match grant.is_kept() {
-        true => format!("the kept token of an earlier login by {method}"),
-        false => format!("logged in by {method}"),
+        true => format!("the kept token of an earlier login by {by}"),
+        false => format!("logged in by {by}"),
     });
     record(&mut findings, "login", started, message);
     let Ok(grant) = grant else {
         return skip(findings, &["project", "environment"], "there is no login");
     };
+    if method == Some(InfisicalMethod::ApiKey) {
+        findings.push(Finding::warning(
+            "api_key",
+            "an API key has all rights of a person, and servers since 2026 take none: it is for development",
+            "log in as a machine identity: `method: machine_identity`",
+        ));
+    }
     let started = Instant::now();
+    let api = match store.api(cx).await {
+        Ok(api) => api,
+        Err(error) => {
+            record(&mut findings, "project", started, Err(error));
+            return skip(findings, &["environment"], "the project cannot be read");
+        }
+    };
     let project = api.project(cx).await;
     let message = project.as_ref().map(|project| format!("project `{}`", project.name));
     if !record(&mut findings, "project", started, message.map_err(Clone::clone)) {

@@ -5,12 +5,12 @@ use serde::Deserialize;
 
 use super::Infisical;
 use super::api::success;
-use super::config::InfisicalMethod;
+use super::config::{InfisicalMethod, is_uuid};
 use super::error::{Failure, Refusal};
 use super::place::is_near;
 use super::routes::Routes;
 use crate::contract::{
-    Context, Depth, EnvironmentEntry, Explorer, FetchError, FetchErrorKind, Place, ProjectEntry, SecretName,
+    Configured, Context, Depth, EnvironmentEntry, Explorer, FetchError, FetchErrorKind, Place, ProjectEntry, SecretName,
 };
 use crate::http::{Answer, Request, segment};
 
@@ -87,12 +87,19 @@ struct Name {
 
 #[async_trait]
 impl Explorer for Infisical {
-    fn configured(&self) -> (&str, &str) {
-        (&self.api.project, &self.api.environment)
+    fn configured(&self) -> Configured<'_> {
+        fn given(option: Option<&String>) -> &str {
+            option.map_or("", |text| text.trim())
+        }
+        Configured {
+            project_id: given(self.config.project_id.as_ref()),
+            project_slug: given(self.config.project_slug.as_ref()),
+            environment: given(self.config.environment.as_ref()),
+        }
     }
 
     async fn projects(&self, cx: &Context) -> Result<Vec<ProjectEntry>, FetchError> {
-        if self.config.method() == InfisicalMethod::ServiceToken {
+        if self.config.method() == Some(InfisicalMethod::ServiceToken) {
             return Err(FetchError::new(
                 FetchErrorKind::Unsupported,
                 "a service token cannot list projects: it belongs to one",
@@ -109,7 +116,7 @@ impl Explorer for Infisical {
     }
 
     async fn project(&self, cx: &Context, which: &str) -> Result<ProjectEntry, FetchError> {
-        if is_id(which) {
+        if is_uuid(which) {
             let old = Request::get(format!("/api/v1/workspace/{}", segment(which)));
             let new = Request::get(format!("/api/v1/projects/{}", segment(which)));
             let answer = self.either(cx, old, new).await?;
@@ -172,9 +179,9 @@ impl Explorer for Infisical {
         place: &Place,
         depth: Depth,
     ) -> Result<Vec<SecretName>, FetchError> {
-        let grant = self.api.session.grant(cx, &self.api.site).await?;
+        let grant = self.session.grant(cx, &self.site).await?;
         grant.admit(&place.project, &place.environment, &place.folder)?;
-        let answer = self.api.by_generation(cx, |routes| names(routes, place, depth)).await?;
+        let answer = self.server().by_generation(cx, |routes| names(routes, place, depth)).await?;
         let found: Names = match success(&answer) {
             Ok(answer) => answer.json()?,
             Err(Failure::Refused(refusal)) if refusal.is_of_place() => {
@@ -204,15 +211,16 @@ impl Explorer for Infisical {
 impl Infisical {
     /// Asks by the older route, and by the newer one where that is gone.
     async fn either(&self, cx: &Context, old: Request, new: Request) -> Result<Answer, FetchError> {
-        let (first, second) = if self.api.is_v4(cx) { (new, old) } else { (old, new) };
-        let answer = self.api.call(cx, &first).await?;
+        let server = self.server();
+        let (first, second) = if server.is_v4(cx) { (new, old) } else { (old, new) };
+        let answer = server.call(cx, &first).await?;
         let is_missing = |answer: &Answer| {
             Ok::<_, FetchError>(answer.status() == 404 && Refusal::read(answer)?.is_route_missing())
         };
         if !is_missing(&answer)? {
             return Ok(answer);
         }
-        let other = self.api.call(cx, &second).await?;
+        let other = server.call(cx, &second).await?;
         Ok(if is_missing(&other)? { answer } else { other })
     }
 
@@ -247,12 +255,6 @@ fn names(routes: Routes, place: &Place, depth: Depth) -> Request {
             .query("includeImports", "false")
             .query("includePersonalOverrides", "false"),
     }
-}
-
-/// Says whether a text can only be an id: a UUID, as it is printed.
-fn is_id(text: &str) -> bool {
-    let groups: Vec<usize> = text.split('-').map(str::len).collect();
-    groups == [8, 4, 4, 4, 12] && text.chars().all(|char| char == '-' || char.is_ascii_hexdigit())
 }
 
 fn decoded<'a, T: Deserialize<'a>>(answer: &'a Answer, what: &str) -> Result<T, FetchError> {

@@ -168,6 +168,11 @@ impl Refusal {
                 error(FetchErrorKind::Unsupported, format!("`{}` has no route for {what}{said}", self.host))
                     .help("check `host`, and update the server if it is an old one")
             }
+            401 if self.message.contains("max age") => error(
+                FetchErrorKind::Unauthenticated,
+                format!("unauthorized: the access token is older than the server takes{said}"),
+            )
+            .help("create a new access token, or use a `method` that logs in"),
             401 => {
                 error(FetchErrorKind::Unauthenticated, format!("unauthorized: the token was refused{said}"))
                     .help(self.help_of_token())
@@ -228,9 +233,6 @@ impl Refusal {
 
     /// Says what mends a token that a data call was refused for.
     fn help_of_token(&self) -> &'static str {
-        if self.message.contains("max age") {
-            return "log in with a client id and secret: Infisical takes no token of this age any more";
-        }
         if self.message.contains("usage limit") || self.message.contains("number of uses") {
             return "raise the uses of an access token in the identity's login method, or set them to 0 for no limit";
         }
@@ -297,6 +299,8 @@ impl Refusal {
             .help(help)
         };
         match self.status {
+            // An address of the caller's is refused before anything else is looked at.
+            403 if self.message.contains("IP address") => self.explain_forbidden("this login", &said),
             408 | 429 | 500.. => self.explain("the login"),
             _ if self.is_route_missing() => self.explain(&format!("this login ({method})")),
             _ if self.message.contains("locked") => refused(
@@ -305,13 +309,55 @@ impl Refusal {
             _ if self.message.contains("usage limit") => {
                 refused("create a client secret with more uses, or without a limit")
             }
-            // A service token that has run out is refused with 403, a client secret with 401.
-            _ if self.message.contains("expired") => refused("create a new client secret or token"),
-            403 if self.error != "TokenError" => self.explain_forbidden("this login", &said),
-            _ => {
-                refused("check the credentials under `auth`, and that `host` is the server that they are of")
+            _ if self.message.contains("method not found for identity") => refused(&format!(
+                "add the login method to the machine identity in Infisical, or correct `auth.identity_id`; `{method}` \
+                 needs its own"
+            )),
+            _ if self.message.contains("Sub organization") => {
+                refused("correct `auth.organization_slug`, or add the identity to the sub-organization")
             }
+            _ => match self.advice_for_token() {
+                Some(help) => refused(help),
+                // A service token that has run out is refused with 403, a client secret with 401.
+                None if self.message.contains("expired") => refused("create a new client secret or token"),
+                None if self.status == 403 && self.error != "TokenError" => {
+                    self.explain_forbidden("this login", &said)
+                }
+                None => refused(
+                    "check the credentials under `auth`, and that `host` is the server that they are of",
+                ),
+            },
         }
+    }
+
+    /// Returns what to do about a token that says who runs this, which the identity does not accept.
+    fn advice_for_token(&self) -> Option<&'static str> {
+        let has = |words: &str| self.message.contains(words);
+        Some(match () {
+            () if has("audience") => {
+                "set `auth.audience` to an audience of the identity's login method, or add the token's to it"
+            }
+            () if has("subject not allowed") => {
+                "correct the subject in the identity's login method; `*` does not cross a `/` on servers before 2026"
+            }
+            () if has("claim not allowed") || (has("token has no ") && has(" field")) => {
+                "correct the claims in the identity's login method to those that the token has"
+            }
+            () if has("issuer") => {
+                "correct the issuer in the identity's login method, or get the token from that one"
+            }
+            () if has("jwt expired") => "get a new token right before the run: these are good for minutes",
+            () if has("signing key") || has("invalid signature") => {
+                "correct the discovery URL or the keys in the identity's login method"
+            }
+            () if has("Invalid JWT") => {
+                "give the whole JSON web token, three parts with dots between, and nothing around it"
+            }
+            () if has("not allowed") && !has("not allowed to access") => {
+                "allow this account in the identity's login method in Infisical"
+            }
+            () => return None,
+        })
     }
 }
 

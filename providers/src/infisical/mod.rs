@@ -21,9 +21,11 @@ mod tests;
 mod versions;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use tokio::sync::OnceCell;
 
 use self::api::{Api, References};
 use self::auth::Session;
@@ -31,17 +33,24 @@ use self::plan::{Ask, FolderPlan};
 use self::read::{Folder, Values};
 use self::references::Targets;
 use crate::contract::{
-    About, Access, Answers, AuthMethod, Backend, Context, Cost, DecodeError, Entry, Explorer, FetchError,
-    FetchErrorKind, Finding, ListQuery, Lister, Listings, Locator, LocatorError, Node, Parts, Provider,
-    SecretValue,
+    About, Access, Answers, AuthMethod, Backend, Context, Cost, DecodeError, Entry, EnvSnapshot, Explorer,
+    FetchError, FetchErrorKind, Finding, ListQuery, Lister, Listings, Locator, LocatorError, Node, Parts,
+    Provider, SecretValue,
 };
+use crate::http::Site;
 
 pub use config::{InfisicalAuth, InfisicalConfig, InfisicalMethod};
 
 /// One environment of one project.
 pub struct Infisical {
     config: InfisicalConfig,
-    api: Api,
+    session: Arc<Session>,
+    site: Site,
+    api: OnceCell<Api>,
+}
+
+const fn way(method: InfisicalMethod, summary: &'static str) -> AuthMethod {
+    AuthMethod { name: method.name(), summary, needs: method.needs() }
 }
 
 impl Backend for Infisical {
@@ -60,7 +69,10 @@ impl Backend for Infisical {
             "INFISICAL_ACCESS_TOKEN",
             "INFISICAL_JWT",
             "INFISICAL_OIDC_AUTH_JWT",
+            "INFISICAL_AUTH_JWT",
+            "INFISICAL_ID_TOKEN",
             "INFISICAL_LDAP_PASSWORD",
+            "INFISICAL_LDAP_AUTH_PASSWORD",
         ],
         example: "\
 type: infisical
@@ -75,27 +87,44 @@ auth:
     };
 
     const AUTH: &'static [AuthMethod] = &[
-        AuthMethod {
-            name: "machine_identity",
-            summary: "a machine identity's Universal Auth; use it wherever you can",
-            needs: InfisicalMethod::MachineIdentity.needs(),
-        },
-        AuthMethod {
-            name: "service_token",
-            summary: "a service token of one project, which Infisical keeps for older set-ups",
-            needs: InfisicalMethod::ServiceToken.needs(),
-        },
-        AuthMethod {
-            name: "api_key",
-            summary: "a user's API key, which only servers from before 2026 take",
-            needs: InfisicalMethod::ApiKey.needs(),
-        },
+        way(
+            InfisicalMethod::MachineIdentity,
+            "a machine identity's Universal Auth: a client id and a client secret",
+        ),
+        way(
+            InfisicalMethod::Oidc,
+            "the identity token of a CI job, found by itself in GitHub Actions and GitLab CI: no secret to keep",
+        ),
+        way(InfisicalMethod::Kubernetes, "the service account of a pod"),
+        way(InfisicalMethod::AwsIam, "the role or user of AWS that this runs as"),
+        way(
+            InfisicalMethod::Gcp,
+            "the service account of Google Cloud that this runs as, or a key file of one",
+        ),
+        way(InfisicalMethod::Azure, "the managed identity of Azure that this runs as"),
+        way(InfisicalMethod::Jwt, "a JSON web token of any issuer that the identity trusts"),
+        way(InfisicalMethod::Ldap, "a user of a directory"),
+        way(InfisicalMethod::TokenAuth, "an access token of an identity, used as it is"),
+        way(
+            InfisicalMethod::ServiceToken,
+            "a service token of one project, which Infisical keeps for older set-ups",
+        ),
+        way(InfisicalMethod::ApiKey, "a user's API key, for development, on servers from before 2026 only"),
     ];
 
     const LISTINGS: Listings = Listings { recursive: true, tags: true, metadata: 10 };
 
     fn validate(config: &InfisicalConfig, node: &Node) -> Result<(), DecodeError> {
         config.validate(node)
+    }
+
+    fn settle(config: &mut InfisicalConfig, env: &EnvSnapshot) {
+        config.fill_from(env);
+    }
+
+    fn credential_variables(config: &InfisicalConfig) -> Vec<String> {
+        let auth = config.auth.as_ref();
+        auth.and_then(|auth| auth.token_env.clone()).into_iter().collect()
     }
 
     fn accept(config: &InfisicalConfig, locator: &Locator) -> Result<(), LocatorError> {
@@ -107,13 +136,18 @@ auth:
         let reads: usize =
             FolderPlan::group(asks).values().map(|plan| plan.requests(config.personal_overrides)).sum();
         let reads = reads + folders.len();
-        match config.method() {
-            _ if reads == 0 => Cost::default(),
-            InfisicalMethod::MachineIdentity => Cost { logins: 1, requests: reads, processes: 0 },
-            // The token's details, which say what it is for.
-            InfisicalMethod::ServiceToken => Cost { logins: 0, requests: reads + 1, processes: 0 },
-            InfisicalMethod::ApiKey => Cost { logins: 0, requests: reads, processes: 0 },
+        if reads == 0 {
+            return Cost::default();
         }
+        // Where nothing says how to log in yet, it will most likely be by a login.
+        let method = config.method().unwrap_or(InfisicalMethod::MachineIdentity);
+        let before = match method {
+            // The token's details, which say what it is for.
+            InfisicalMethod::ServiceToken => 1,
+            _ => config.proof_requests,
+        };
+        let slug = usize::from(config.project_slug.is_some());
+        Cost { logins: usize::from(method.logs_in()), requests: reads + before + slug, processes: 0 }
     }
 
     fn access(config: &InfisicalConfig, locators: &[Locator], folders: &[ListQuery]) -> Access {
@@ -122,12 +156,57 @@ auth:
 
     fn open(config: InfisicalConfig, cx: &Context) -> Result<Self, FetchError> {
         let site = config.site(cx)?;
-        let session = Session::new(config.login()?);
-        let project = config.project_id.clone().unwrap_or_default();
+        let session = Arc::new(Session::new(config.login(cx)?));
+        Ok(Self { config, session, site, api: OnceCell::new() })
+    }
+}
+
+impl Infisical {
+    fn api_of(&self, project: String) -> Api {
+        let config = &self.config;
         let environment = config.environment.clone().unwrap_or_default();
         let references = if config.expand_references { References::Expanded } else { References::AsStored };
-        let personal = config.personal_overrides;
-        Ok(Self { api: Api::new(site, session, project, environment, references, personal), config })
+        let (site, session) = (self.site.clone(), Arc::clone(&self.session));
+        Api::new(site, session, project, environment, references, config.personal_overrides)
+    }
+
+    /// Returns the client for the project, asking once which one it is where the file names no id.
+    async fn api(&self, cx: &Context) -> Result<&Api, FetchError> {
+        let found = async || {
+            // A service token says itself which project it is for.
+            let known = self.config.place(self.config.method() == Some(InfisicalMethod::ServiceToken))?;
+            Ok(self.api_of(match known {
+                Some(project) => project,
+                None => self.find_project(cx).await?,
+            }))
+        };
+        self.api.get_or_try_init(found).await
+    }
+
+    /// Returns the client for what is asked of no one project.
+    fn server(&self) -> Api {
+        self.api_of(String::new())
+    }
+
+    async fn find_project(&self, cx: &Context) -> Result<String, FetchError> {
+        let grant = self.session.grant(cx, &self.site).await?;
+        let slug = self.config.project_slug.as_deref().map(str::trim);
+        let Some(own) = grant.project() else {
+            return self.api_of(String::new()).project_id(cx, slug.unwrap_or_default()).await;
+        };
+        // The routes by slug take no service token, but its own project can be looked at.
+        if let Some(slug) = slug {
+            let api = self.api_of(own.to_owned());
+            let project = api.project(cx).await?;
+            if project.slug.as_deref() != Some(slug) {
+                return Err(FetchError::new(
+                    FetchErrorKind::Forbidden,
+                    format!("the service token is for project `{}`, not for `{slug}`", project.name),
+                )
+                .help("create a service token for this project, or log in as a machine identity"));
+            }
+        }
+        Ok(own.to_owned())
     }
 }
 
@@ -136,10 +215,14 @@ impl Provider for Infisical {
     async fn fetch(&self, cx: &Context, locators: &[Locator]) -> Answers {
         let asks = locators.iter().filter_map(|locator| Ask::of(&self.config, locator).ok());
         let plans = FolderPlan::group(asks);
-        let targets = Targets::new(&self.api, cx);
+        let api = match self.api(cx).await {
+            Ok(api) => api,
+            Err(error) => return Answers::all_failed(locators, &error),
+        };
+        let targets = Targets::new(api, cx);
         let folders: Vec<_> = plans
             .iter()
-            .map(|(path, plan)| (path, plan, Folder { api: &self.api, cx, place: self.api.place(path) }))
+            .map(|(path, plan)| (path, plan, Folder { api, cx, place: api.place(path) }))
             .collect();
         // All folders as they are stored first, so that what one list shows need not be read for another's
         // references.
@@ -158,7 +241,7 @@ impl Provider for Infisical {
     }
 
     async fn check(&self, cx: &Context) -> Vec<Finding> {
-        check::check(&self.api, cx, self.config.method().name()).await
+        check::check(self, cx).await
     }
 
     fn lister(&self) -> Option<&dyn Lister> {
@@ -180,7 +263,7 @@ impl Lister for Infisical {
         let folder = query.folder.trim_end_matches('/');
         config::check_folder(folder)
             .map_err(|why| FetchError::new(FetchErrorKind::Unsupported, why).help("correct the folder"))?;
-        import::entries(&self.api, cx, &self.config.folder(folder), query).await
+        import::entries(self.api(cx).await?, cx, &self.config.folder(folder), query).await
     }
 }
 

@@ -21,7 +21,14 @@ const CREDENTIALS: [Variables; 2] = [
     Variables { id: "INFISICAL_CLIENT_ID", secret: "INFISICAL_CLIENT_SECRET" },
 ];
 /// The names under which a machine keeps the server's address.
-const ADDRESS: [&str; 2] = ["INFISICAL_API_URL", "INFISICAL_DOMAIN"];
+const ADDRESS: [&str; 2] = ["INFISICAL_DOMAIN", "INFISICAL_API_URL"];
+/// The names by which Infisical's own clients are told another way to log in. The store reads them itself.
+const OTHERS: [&str; 4] = [
+    "INFISICAL_TOKEN",
+    "INFISICAL_ACCESS_TOKEN",
+    "INFISICAL_UNIVERSAL_AUTH_ACCESS_TOKEN",
+    "INFISICAL_AUTH_METHOD",
+];
 
 /// The variables that hold an identity's credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +58,6 @@ pub(crate) struct Access {
     session: Session,
     config: Config,
     store: String,
-    /// Whether the file says which project and environment are meant.
-    pub(crate) is_configured: bool,
 }
 
 impl Access {
@@ -62,6 +67,12 @@ impl Access {
             || Session { config: session.config.clone(), env: session.env.clone(), output: session.output };
         let by_environment = || match Variables::set(&session.env) {
             Some(variables) => Self::of_login(own(), host.or(address(&session.env)), variables).map(Some),
+            None if OTHERS
+                .iter()
+                .any(|name| session.env.get(name).is_some_and(|value| !value.is_empty())) =>
+            {
+                Self::of_section(own(), host.or(address(&session.env)), "").map(Some)
+            }
             None => Ok(None),
         };
         if host.is_some() {
@@ -74,7 +85,7 @@ impl Access {
         };
         let config = config::load(&path).map_err(|report| Stop::Reports(Diagnostic::report(&report)))?;
         match chosen(&config, store)? {
-            Some(store) => Ok(Self { session: own(), config, store, is_configured: true }),
+            Some(store) => Ok(Self { session: own(), config, store }),
             None => by_environment()?.ok_or_else(|| {
                 usage("the file has no store of type `infisical`")
                     .help("add one, or give `--host` and credentials in the environment")
@@ -85,15 +96,19 @@ impl Access {
 
     /// Makes a store from an address and what the session's environment holds.
     pub(crate) fn of_login(session: Session, host: Option<&str>, variables: Variables) -> Result<Self, Stop> {
-        // The section asks for a project and an environment, and no request made here uses them.
+        let auth = format!(
+            "    auth:\n      method: machine_identity\n      client_id: ${{{}}}\n      client_secret: ${{{}}}\n",
+            variables.id, variables.secret
+        );
+        Self::of_section(session, host, &auth)
+    }
+
+    /// Makes a store from an address and the lines of its `auth`.
+    fn of_section(session: Session, host: Option<&str>, auth: &str) -> Result<Self, Stop> {
         let host = host
             .map(|host| format!("    host: {}\n", quoted(&host.replace("${", "$${"))))
             .unwrap_or_default();
-        let text = format!(
-            "secretStores:\n  {KIND}:\n    type: {KIND}\n{host}    project_id: none\n    environment: none\n    \
-             auth:\n      method: machine_identity\n      client_id: ${{{}}}\n      client_secret: ${{{}}}\nenvs: {{}}\n",
-            variables.id, variables.secret
-        );
+        let text = format!("secretStores:\n  {KIND}:\n    type: {KIND}\n{host}{auth}envs: {{}}\n");
         let config = config::load_text(Path::new(config::FILE_NAME), text).map_err(|report| {
             let mistakes = report.errors.iter().map(|error| {
                 let diagnostic = usage(&error.message);
@@ -101,7 +116,7 @@ impl Access {
             });
             Stop::Reports(mistakes.collect())
         })?;
-        Ok(Self { session, config, store: KIND.to_owned(), is_configured: false })
+        Ok(Self { session, config, store: KIND.to_owned() })
     }
 
     /// Opens the store and looks around in it. What may pass is tried again.

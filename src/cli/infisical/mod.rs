@@ -5,7 +5,7 @@ pub(super) mod access;
 use clap::{Args, Subcommand};
 use dsops::exit;
 use dsops_providers::contract::{
-    Context, Depth, EnvironmentEntry, Explorer, FetchError, Place, ProjectEntry, SecretName,
+    Configured, Context, Depth, EnvironmentEntry, Explorer, FetchError, Place, ProjectEntry, SecretName,
 };
 use serde::Serialize;
 
@@ -117,25 +117,23 @@ impl Infisical {
             }
             Command::Environments(command) => {
                 let found = look(&access, async |explorer, cx| {
-                    let project = command.find(&access, explorer, cx).await?;
+                    let project = command.find(explorer, cx).await?;
                     Ok(project.map(|project| project.environments))
                 })?;
                 self.print(session, &found, &["slug", "name", "id"], environment_row)?;
             }
             Command::Folders(command) => {
-                let found =
-                    look(&access, async |explorer, cx| match command.place(&access, explorer, cx).await? {
-                        Ok(place) => Ok(Ok(explorer.folders(cx, &place, command.depth()).await?)),
-                        Err(unclear) => Ok(Err(unclear)),
-                    })?;
+                let found = look(&access, async |explorer, cx| match command.place(explorer, cx).await? {
+                    Ok(place) => Ok(Ok(explorer.folders(cx, &place, command.depth()).await?)),
+                    Err(unclear) => Ok(Err(unclear)),
+                })?;
                 self.print(session, &found, &["folder"], |folder| vec![shown(folder)])?;
             }
             Command::Secrets(command) => {
-                let found =
-                    look(&access, async |explorer, cx| match command.place(&access, explorer, cx).await? {
-                        Ok(place) => Ok(Ok(explorer.secrets(cx, &place, command.depth()).await?)),
-                        Err(unclear) => Ok(Err(unclear)),
-                    })?;
+                let found = look(&access, async |explorer, cx| match command.place(explorer, cx).await? {
+                    Ok(place) => Ok(Ok(explorer.secrets(cx, &place, command.depth()).await?)),
+                    Err(unclear) => Ok(Err(unclear)),
+                })?;
                 if found.is_empty() {
                     session.output.remark("there is none here that the identity may know of");
                 }
@@ -171,9 +169,10 @@ fn look<T>(access: &Access, action: impl AsyncFn(&dyn Explorer, &Context) -> Loo
 
 impl InProject {
     /// Finds the project that is named, or that of the store, or the only one that there is.
-    async fn find(&self, access: &Access, explorer: &dyn Explorer, cx: &Context) -> Looked<ProjectEntry> {
-        let configured = explorer.configured().0;
-        if let Some(which) = self.project.as_deref().or(access.is_configured.then_some(configured)) {
+    async fn find(&self, explorer: &dyn Explorer, cx: &Context) -> Looked<ProjectEntry> {
+        let Configured { project_id, project_slug, .. } = explorer.configured();
+        let configured = [project_id, project_slug].into_iter().find(|project| !project.is_empty());
+        if let Some(which) = self.project.as_deref().or(configured) {
             return Ok(Ok(explorer.project(cx, which).await?));
         }
         let mut projects = explorer.projects(cx).await?;
@@ -194,21 +193,28 @@ impl InEnvironment {
     }
 
     /// Finds the place that is meant. Nothing is asked where the command line or the store says it all.
-    async fn place(&self, access: &Access, explorer: &dyn Explorer, cx: &Context) -> Looked<Place> {
+    async fn place(&self, explorer: &dyn Explorer, cx: &Context) -> Looked<Place> {
         let folder: Vec<&str> = self.path.split('/').filter(|part| !part.is_empty()).collect();
         let folder = format!("/{}", folder.join("/"));
-        let (project, environment) = explorer.configured();
-        if access.is_configured && self.project.project.is_none() {
-            let environment = self.slug.as_deref().unwrap_or(environment).to_owned();
-            return Ok(Ok(Place { project: project.to_owned(), environment, folder }));
+        let configured = explorer.configured();
+        // Another project's environments are others.
+        let own =
+            Some(configured.environment).filter(|slug| !slug.is_empty() && self.project.project.is_none());
+        let slug = self.slug.as_deref().or(own).map(str::to_owned);
+        if let Some(environment) = &slug
+            && self.project.project.is_none()
+            && !configured.project_id.is_empty()
+        {
+            let (project, environment) = (configured.project_id.to_owned(), environment.clone());
+            return Ok(Ok(Place { project, environment, folder }));
         }
-        let project = match self.project.find(access, explorer, cx).await? {
+        let project = match self.project.find(explorer, cx).await? {
             Ok(project) => project,
             Err(unclear) => return Ok(Err(unclear)),
         };
         let mut slugs: Vec<String> = project.environments.into_iter().map(|known| known.slug).collect();
-        let environment = match &self.slug {
-            Some(slug) => slug.clone(),
+        let environment = match slug {
+            Some(slug) => slug,
             None if slugs.len() == 1 => slugs.remove(0),
             None => return Ok(Err(Unclear { what: "environment", option: "--env", known: slugs })),
         };

@@ -1,5 +1,9 @@
 //! What a request must not do although the real server would take it without a word.
 
+use serde_json::Value;
+
+use super::login::is_uuid;
+use super::proof::Method;
 use super::request::Asked;
 use super::routes::{Route, Version};
 
@@ -119,6 +123,11 @@ fn query(route: &Route, asked: &Asked, found: &mut Vec<String>) {
 fn body(route: &Route, asked: &Asked, found: &mut Vec<String>) {
     let fields: &[&str] = match route {
         Route::UniversalLogin => &["clientId", "clientSecret", "organizationSlug"],
+        Route::Login(Method::Aws) => {
+            &["identityId", "iamHttpRequestMethod", "iamRequestBody", "iamRequestHeaders", "organizationSlug"]
+        }
+        Route::Login(Method::Ldap) => &["identityId", "username", "password", "organizationSlug"],
+        Route::Login(_) => &["identityId", "jwt", "organizationSlug"],
         Route::Revoke => &["accessToken"],
         Route::Renew => {
             found.push("renews a token, which the older server may answer by deleting it".into());
@@ -136,6 +145,16 @@ fn body(route: &Route, asked: &Asked, found: &mut Vec<String>) {
         found.push("`Content-Type` is not `application/json`".into());
     }
     let sent = serde_json::from_slice::<serde_json::Map<_, _>>(&asked.body).unwrap_or_default();
+    if matches!(route, Route::Login(_))
+        && !sent.get("identityId").and_then(Value::as_str).is_some_and(is_uuid)
+    {
+        found.push("`identityId` is no UUID, which the real server answers with 500".into());
+    }
+    for (name, value) in &sent {
+        if value.as_str().is_none_or(|text| text.is_empty() || text.trim() != text) {
+            found.push(format!("`{name}` is no text, is empty, or has white space around it"));
+        }
+    }
     for name in sent.keys().filter(|name| !fields.contains(&name.as_str())) {
         found.push(format!("`{name}` is no field of this route"));
     }

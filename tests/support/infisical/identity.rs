@@ -1,11 +1,16 @@
-//! Who can log in: machine identities with their limits, and legacy service tokens.
+//! Who can log in: machine identities with their limits and proofs, and legacy service tokens.
 
 use std::time::Duration;
 
 use super::permission::Rule;
+use super::proof::Proof;
 
-/// A machine identity with Universal Auth.
+/// A machine identity, with Universal Auth and other logins.
 pub(crate) struct Identity {
+    /// The id, by which all logins but Universal Auth name it.
+    pub(super) id: String,
+    /// What it can log in by besides a client secret.
+    pub(super) proofs: Vec<Proof>,
     pub(super) client_id: String,
     pub(super) client_secret: String,
     pub(super) ttl: u64,
@@ -40,6 +45,8 @@ impl Identity {
     /// Makes an identity with the server's defaults: tokens for 30 days, lockout after three failures, all rights.
     pub(crate) fn new(client_id: &str, client_secret: &str) -> Self {
         Self {
+            id: super::world::id_of(&("identity", client_id)),
+            proofs: Vec::new(),
             client_id: client_id.into(),
             client_secret: client_secret.into(),
             ttl: 2_592_000,
@@ -55,6 +62,19 @@ impl Identity {
             describe: None,
             read: None,
         }
+    }
+
+    /// Makes an identity without Universal Auth, which logs in by what it can prove.
+    pub(crate) fn proving(id: &str, proof: Proof) -> Self {
+        // A client id that no client can have.
+        let identity = Self::new(&format!("\0{id}"), "\0");
+        Self { id: id.into(), proofs: vec![proof], ..identity }
+    }
+
+    /// Lets the identity log in by something else, too.
+    pub(crate) fn or_by(mut self, proof: Proof) -> Self {
+        self.proofs.push(proof);
+        self
     }
 
     /// Sets how many seconds a token lives, and how many it can be renewed up to.

@@ -1,11 +1,13 @@
-//! Universal Auth, renewal and revocation.
+//! The logins of identities, renewal and revocation.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Answered, not_found, refuse, required};
+use super::super::jwt::Token;
+use super::answer::{Answer, Answered, not_found, refuse, required, something_went_wrong};
 use super::caller::Use;
+use super::proof::Method;
 use super::request::Asked;
 use super::world::{Generation, World};
 
@@ -56,6 +58,52 @@ impl World {
         self.check_organization(&fields)?;
         let (ttl, max) = (self.identities[index].ttl, self.identities[index].max_ttl);
         let (ttl, answered) = self.lifetime(ttl);
+        let token = self.issue(index, now, ttl);
+        Ok(Answer::ok(token_body(&token, answered, max)))
+    }
+
+    /// `POST /api/v1/auth/<method>/login`
+    pub(super) fn login_by(&mut self, method: Method, asked: &Asked) -> Answered {
+        let fields = asked.fields()?;
+        let needed: Vec<&str> =
+            std::iter::once("identityId").chain(method.fields().iter().copied()).collect();
+        let missing: Vec<&str> = needed.into_iter().filter(|name| !fields[*name].is_string()).collect();
+        if !missing.is_empty() {
+            return Err(required(&missing));
+        }
+        let id = fields["identityId"].as_str().unwrap_or_default();
+        if !is_uuid(id) {
+            // Seen for OIDC only.
+            return Err(something_went_wrong("Find one"));
+        }
+        let found = self.identities.iter().enumerate().find_map(|(index, identity)| {
+            let proof = identity.proofs.iter().find(|proof| proof.is_of(method))?;
+            (identity.id == id).then(|| (index, proof.clone()))
+        });
+        let Some((index, proof)) = found else {
+            return Err(match (method, self.generation) {
+                (Method::Ldap, Generation::June2025) => unauthorized("Invalid credentials"),
+                (Method::Ldap, Generation::July2026) => {
+                    not_found(format!("Identity with ID '{id}' not found"))
+                }
+                _ => not_found(method.not_configured()),
+            });
+        };
+        if self.identities[index].address_refused {
+            let message = "You are not allowed to access this resource from the current IP address";
+            return Err(refuse(403, "ForbiddenError", message));
+        }
+        proof.check(self.generation, &fields)?;
+        // A machine's token of Google Cloud, or one signed by a key file, is for the identity alone.
+        if method == Method::Gcp
+            && !Token::parse(fields["jwt"].as_str().unwrap_or_default()).is_some_and(|token| token.is_for(id))
+        {
+            return Err(unauthorized("Access denied: GCP audience not allowed."));
+        }
+        self.check_organization(&fields)?;
+        let (ttl, max) = (self.identities[index].ttl, self.identities[index].max_ttl);
+        let (ttl, answered) = self.lifetime(ttl);
+        let now = self.now();
         let token = self.issue(index, now, ttl);
         Ok(Answer::ok(token_body(&token, answered, max)))
     }
@@ -135,4 +183,10 @@ fn unauthorized(message: &str) -> Box<Answer> {
 
 fn token_body(token: &str, expires_in: u64, max: u64) -> Value {
     json!({"accessToken": token, "expiresIn": expires_in, "accessTokenMaxTTL": max, "tokenType": "Bearer"})
+}
+
+/// Says whether text has the form of a UUID.
+pub(super) fn is_uuid(text: &str) -> bool {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }

@@ -4,6 +4,7 @@ use super::answer::{Answer, Answered, no_route, refuse};
 use super::caller::Caller;
 use super::place::Form;
 use super::projects::SlugForm;
+use super::proof::Method;
 use super::request::Asked;
 use super::world::{Generation, World};
 
@@ -15,6 +16,7 @@ const LONGEST_NAME: usize = 100;
 pub(super) enum Route {
     Status,
     UniversalLogin,
+    Login(Method),
     Renew,
     Revoke,
     List(Version),
@@ -64,6 +66,11 @@ impl Route {
         let route = match (asked.method.as_str(), segments.as_slice()) {
             ("GET", ["api", "status"]) => Self::Status,
             ("POST", ["api", "v1", "auth", "universal-auth", "login"]) => Self::UniversalLogin,
+            ("POST", ["api", "v1", "auth", method, "login"])
+                if Method::ALL.iter().any(|known| known.segment() == *method) =>
+            {
+                Self::Login(Method::ALL.into_iter().find(|known| known.segment() == *method)?)
+            }
             ("POST", ["api", "v1", "auth", "token", "renew"]) => Self::Renew,
             ("POST", ["api", "v1", "auth", "token", "revoke"]) => Self::Revoke,
             ("GET", ["api", "v3", "secrets", "raw"]) => Self::List(Old),
@@ -112,6 +119,7 @@ impl Route {
         match self {
             Self::Status => "GET /api/status",
             Self::UniversalLogin => "POST /api/v1/auth/universal-auth/login",
+            Self::Login(method) => method.route(),
             Self::Renew => "POST /api/v1/auth/token/renew",
             Self::Revoke => "POST /api/v1/auth/token/revoke",
             Self::List(Old) => "GET /api/v3/secrets/raw",
@@ -137,7 +145,7 @@ impl Route {
 
     /// Tells whether the route works without credentials, and breaks with bad ones.
     pub(super) fn is_open(&self) -> bool {
-        matches!(self, Self::Status | Self::UniversalLogin | Self::Renew | Self::Revoke)
+        matches!(self, Self::Status | Self::UniversalLogin | Self::Login(_) | Self::Renew | Self::Revoke)
     }
 }
 
@@ -162,6 +170,7 @@ impl World {
     fn answer_anybody(&mut self, route: &Route, asked: &Asked) -> Answered {
         match route {
             Route::UniversalLogin => self.universal_login(asked),
+            Route::Login(method) => self.login_by(*method, asked),
             Route::Renew => self.renew(asked),
             Route::Revoke => self.revoke(asked),
             _ => self.status(),
@@ -185,7 +194,9 @@ impl World {
             Route::ProjectBySlug(slug) => self.project_by_slug(caller, slug, SlugForm::Project),
             Route::EnvironmentBySlug(id, slug) => self.environment_by_slug(caller, id, slug),
             Route::ServiceToken => self.service_token_details(caller, asked),
-            Route::Status | Route::UniversalLogin | Route::Renew | Route::Revoke => self.status(),
+            Route::Status | Route::UniversalLogin | Route::Login(_) | Route::Renew | Route::Revoke => {
+                self.status()
+            }
         }
     }
 }

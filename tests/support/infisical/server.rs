@@ -166,7 +166,9 @@ impl Server {
 
     /// Counts the logins, refused ones included.
     pub(crate) fn logins(&self) -> usize {
-        self.count("POST /api/v1/auth/universal-auth/login")
+        let is_login =
+            |seen: &&Seen| seen.route.starts_with("POST /api/v1/auth/") && seen.route.ends_with("/login");
+        lock(&self.shared.seen).iter().filter(is_login).count()
     }
 
     /// Counts all requests.

@@ -132,6 +132,18 @@ impl World {
         self
     }
 
+    /// Makes an access token without a login, as a new one of Token Auth is.
+    pub(crate) fn access_token(&mut self, client_id: &str) -> String {
+        let identity = self.identities.iter().position(|identity| identity.client_id == client_id);
+        let now = self.now();
+        self.issue(identity.expect("the identity to make a token for"), now, Some(2_592_000))
+    }
+
+    /// Adds a sub-organization.
+    pub(crate) fn organization(&mut self, slug: &str) {
+        self.organizations.push(slug.into());
+    }
+
     /// Makes a token as the dashboard does for an identity with Token Auth: it never says when it ends, and it is
     /// older than a 2026 server allows.
     pub(crate) fn dashboard_token(&mut self, client_id: &str) -> String {

@@ -44,6 +44,11 @@ pub(super) async fn service_token_scope(
 }
 
 impl Scope {
+    /// Returns the id of the project that the token is for.
+    pub(super) fn project(&self) -> Option<&str> {
+        self.project.as_deref()
+    }
+
     pub(super) fn admit(
         &self,
         project: &str,

@@ -51,7 +51,7 @@ const ROWS: &[(Refused, Becomes)] = &[
     ),
     (
         (401, "UnauthorizedError", "Identity access token exceeded max age, please re-authenticate"),
-        (Unauthenticated, "max age", "log in with a client id"),
+        (Unauthenticated, "older than the server takes", "a `method` that logs in"),
     ),
     (
         (401, "UnauthorizedError", "Failed to authorize: token usage limit reached"),

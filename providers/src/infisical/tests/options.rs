@@ -45,21 +45,75 @@ fn complete_options_pass() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
-    let without = |option: &'static str| {
-        move |options: &mut Value| drop(options.as_object_mut().unwrap().remove(option))
+fn what_the_environment_may_give_is_not_missing_from_the_file() {
+    for option in ["host", "project_id", "environment", "auth"] {
+        validate(|options| drop(options.as_object_mut().unwrap().remove(option))).unwrap();
+    }
+    for method in ["machine_identity", "universal_auth", "universal-auth", "token_auth", "oidc", "ldap"] {
+        validate(|options| options["auth"] = json!({"method": method})).unwrap();
+    }
+    validate(|options| options["auth"] = json!({"identity_id": PROJECT})).unwrap();
+}
+
+#[test]
+fn what_is_missing_everywhere_is_named_with_both_ways_to_give_it() {
+    let missing = |change: &dyn Fn(&mut Value)| {
+        let mut options = complete();
+        change(&mut options);
+        // What is missing of the place is said when something is asked of it, before any request.
+        let error = match super::server::Store::open(&options) {
+            Ok(store) => futures::executor::block_on(store.error(crate::contract::Locator::new("KEY"))),
+            Err(error) => error,
+        };
+        (error.message().to_owned(), error.advice().unwrap().to_owned())
     };
-    assert_eq!(complaint(without("project_id")), "`project_id` is missing");
-    assert_eq!(complaint(without("environment")), "`environment` is missing");
-    assert_eq!(complaint(without("auth")), "`auth` is missing");
-    assert_eq!(
-        complaint(|options| options["auth"] = json!({"client_id": "x"})),
-        "`auth.client_secret` is missing"
-    );
-    assert_eq!(
-        complaint(|options| options["auth"] = json!({"method": "service_token"})),
-        "`auth.token` is missing"
-    );
+    let without = |option: &'static str| {
+        missing(&move |options: &mut Value| drop(options.as_object_mut().unwrap().remove(option)))
+    };
+    for (option, says, variable) in [
+        ("project_id", "`project_id` is missing", "INFISICAL_PROJECT_ID"),
+        ("environment", "`environment` is missing", "INFISICAL_ENVIRONMENT"),
+        ("auth", "neither `auth` nor the environment", "INFISICAL_TOKEN"),
+    ] {
+        let (message, advice) = without(option);
+        assert!(message.contains(says) && advice.contains(variable), "{message}: {advice}");
+        assert!(advice.contains(option), "{advice}");
+    }
+    for (auth, option, variable) in [
+        (json!({"method": "machine_identity", "client_id": "x"}), "client_secret", "_CLIENT_SECRET"),
+        (json!({"method": "service_token"}), "token", "INFISICAL_TOKEN"),
+        (json!({"method": "token_auth"}), "token", "INFISICAL_TOKEN"),
+        (json!({"method": "kubernetes"}), "identity_id", "INFISICAL_MACHINE_IDENTITY_ID"),
+        (json!({"method": "jwt", "identity_id": PROJECT}), "jwt", "INFISICAL_JWT"),
+        (
+            json!({"method": "ldap", "identity_id": PROJECT, "username": "u"}),
+            "password",
+            "INFISICAL_LDAP_PASSWORD",
+        ),
+    ] {
+        let (message, advice) = missing(&|options| options["auth"] = auth.clone());
+        assert!(message.contains(&format!("`auth.{option}` is missing")), "{message}");
+        assert!(advice.contains(variable) && advice.contains(&format!("auth.{option}")), "{advice}");
+    }
+}
+
+#[test]
+fn an_id_that_is_no_uuid_is_refused_before_any_request_and_not_shown() {
+    let message = complaint(|options| options["auth"] = json!({"method": "oidc", "identity_id": "hunter2"}));
+    assert_eq!(message, "`identity_id` is no UUID");
+    validate(|options| options["auth"] = json!({"method": "oidc", "identity_id": "${ID}"})).unwrap();
+    let mut options = complete();
+    options["auth"] = json!({"method": "kubernetes", "identity_id": "hunter2-${"});
+    let error = super::server::Store::open(&options).err().unwrap();
+    assert!(error.message().contains("no UUID") && !error.message().contains("hunter2"), "{error}");
+}
+
+#[test]
+fn a_project_has_one_name() {
+    assert!(complaint(|options| options["project_slug"] = json!("lab")).contains("both name the project"));
+    for option in ["project_id", "environment"] {
+        assert_eq!(complaint(|options| options[option] = json!("")), format!("`{option}` is empty"));
+    }
 }
 
 #[test]
@@ -70,6 +124,10 @@ fn options_of_another_method_are_refused() {
     );
     let both = json!({"method": "service_token", "token": "st.a.b", "service_token": "st.a.b"});
     assert!(complaint(|options| options["auth"] = both.clone()).contains("the same option"));
+    for option in ["token", "jwt", "password", "api_key"] {
+        let message = complaint(|options| options["auth"] = json!({option: "x"}));
+        assert_eq!(message, format!("`auth.method` is missing, which says what `{option}` is for"));
+    }
 }
 
 #[test]
@@ -166,5 +224,20 @@ fn the_declaration_is_whole() {
     let schema = (descriptor.schema)(&mut schemars::SchemaGenerator::default());
     assert!(serde_json::to_string(&schema).unwrap().contains("InfisicalConfig"));
     let methods: Vec<&str> = descriptor.auth.iter().map(|method| method.name).collect();
-    assert_eq!(methods, ["machine_identity", "service_token", "api_key"]);
+    assert_eq!(
+        methods,
+        [
+            "machine_identity",
+            "oidc",
+            "kubernetes",
+            "aws_iam",
+            "gcp",
+            "azure",
+            "jwt",
+            "ldap",
+            "token_auth",
+            "service_token",
+            "api_key"
+        ]
+    );
 }
