@@ -194,6 +194,11 @@ enum Routes {
 impl Routes {
     fn list(self, api: &Api, folder: &str) -> Request {
         let request = Request::get(self.root()).query("recursive", "false");
+        // Only a newer list knows the flag; an older one gives a user both rows, whatever it is told.
+        let request = match self {
+            Self::V3 => request,
+            Self::V4 => request.query("includePersonalOverrides", "false"),
+        };
         self.common(request, api, folder, Imports::On)
     }
 
@@ -228,8 +233,7 @@ impl Routes {
             Self::V3 => request.query("workspaceId", &api.project),
             Self::V4 => request
                 .query("projectId", &api.project)
-                .query("includeImports", imports)
-                .query("includePersonalOverrides", "false"),
+                .query("includeImports", imports),
         }
     }
 }
