@@ -25,7 +25,7 @@ pub(super) struct Grant {
     header: HeaderName,
     prefix: &'static str,
     credential: SecretValue,
-    /// Which login of the process gave it, the first being 1.
+    /// Which of the logins of the process that gave a grant gave this one, the first being 1.
     login: u64,
     /// When a new login should replace it: a token may run out between two calls of one batch.
     replace_at: Option<Instant>,
@@ -71,6 +71,8 @@ pub(super) struct Session {
 #[derive(Default)]
 struct State {
     grant: Option<Arc<Grant>>,
+    /// How many logins gave a grant. One that failed for a moment is none that a refused token could be of.
+    given: u64,
     failure: Option<FetchError>,
 }
 
@@ -136,11 +138,12 @@ impl Session {
             return Err(failure.clone());
         }
         state.grant = None;
-        let outcome = self.attempt(cx, site, attempts + 1).await;
+        let outcome = self.attempt(cx, site, state.given + 1).await;
         self.attempts.fetch_add(1, Ordering::AcqRel);
         match outcome {
             Ok(grant) => {
                 let grant = Arc::new(grant);
+                state.given += 1;
                 state.grant = Some(Arc::clone(&grant));
                 state.failure = None;
                 Ok(grant)
