@@ -18,6 +18,10 @@ pub(super) enum Kind {
     RateLimited(Option<u64>),
     Html,
     Cut,
+    Truncated,
+    Dribble(Duration),
+    Redirect,
+    Refusal(u16, &'static str, &'static str),
     Empty,
     Reset,
     Silence,
@@ -55,6 +59,26 @@ impl Fault {
     /// The right answer, but its connection ends in the middle of the body.
     pub(crate) fn cut() -> Self {
         Self::new(Kind::Cut)
+    }
+
+    /// Half of the right answer, whole as far as HTTP can tell.
+    pub(crate) fn truncated() -> Self {
+        Self::new(Kind::Truncated)
+    }
+
+    /// The right answer, spread over a while.
+    pub(crate) fn dribble(over: Duration) -> Self {
+        Self::new(Kind::Dribble(over))
+    }
+
+    /// What a proxy that wants a person to log in answers: it sends them elsewhere.
+    pub(crate) fn redirect() -> Self {
+        Self::new(Kind::Redirect)
+    }
+
+    /// A refusal in the server's own shape: status, `error` and `message`.
+    pub(crate) fn refusal(status: u16, error: &'static str, message: &'static str) -> Self {
+        Self::new(Kind::Refusal(status, error, message))
     }
 
     /// The right status with an empty body.
@@ -123,18 +147,28 @@ impl Fault {
 
 /// The faults that are set, by route; `*` is every route.
 #[derive(Default)]
-pub(super) struct Faults(Vec<(String, Fault)>);
+pub(super) struct Faults {
+    set: Vec<(String, Fault)>,
+    choose: Option<Choose>,
+}
+
+/// Decides by route and address what goes wrong with a request.
+pub(super) type Choose = Box<dyn FnMut(&str, &str) -> Option<Fault> + Send>;
 
 impl Faults {
     pub(super) fn add(&mut self, route: &str, fault: Fault) {
-        self.0.push((route.into(), fault));
+        self.set.push((route.into(), fault));
+    }
+
+    pub(super) fn choose_by(&mut self, choose: Choose) {
+        self.choose = Some(choose);
     }
 
     /// Returns how long to wait, and the first other fault that hits.
-    pub(super) fn hit(&mut self, route: &str, exact: &str) -> (Duration, Option<Kind>) {
+    pub(super) fn hit(&mut self, route: &str, exact: &str, address: &str) -> (Duration, Option<Kind>) {
         let mut delay = Duration::ZERO;
         let mut kind = None;
-        for (on, fault) in &mut self.0 {
+        for (on, fault) in &mut self.set {
             let here = on == "*" || on == route || on == exact;
             match &fault.kind {
                 _ if !here => {}
@@ -148,6 +182,12 @@ impl Faults {
                 }
                 _ => {}
             }
+        }
+        let chosen = self.choose.as_mut().and_then(|choose| choose(route, address));
+        match chosen.map(|fault| fault.kind) {
+            Some(Kind::Delay(by)) => delay += by,
+            Some(other) => kind = kind.or(Some(other)),
+            None => {}
         }
         (delay, kind)
     }
