@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]
+mod flatness;
+#[cfg(test)]
 mod judge;
 #[cfg(test)]
 mod random;
