@@ -231,9 +231,7 @@ impl Routes {
             .query("include_imports", imports);
         match self {
             Self::V3 => request.query("workspaceId", &api.project),
-            Self::V4 => request
-                .query("projectId", &api.project)
-                .query("includeImports", imports),
+            Self::V4 => request.query("projectId", &api.project).query("includeImports", imports),
         }
     }
 }
