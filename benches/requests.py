@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Measures what fetching from Infisical costs: requests, wall-clock time and peak memory.
+"""Measures what fetching from Infisical costs: requests and wall-clock time, each beside what it must be.
 
-    benches/requests.py target/release/dsops [REFERENCES [FOLDERS [MILLISECONDS]]]
+    benches/requests.py target/release/dsops [MILLISECONDS]
 
-Starts a server of its own on the loopback address that answers after a delay, with the shapes of the
-real one's answers, and runs `dsops exec` against it. Prints figures; it is no test of speed.
+Starts a server of its own on the loopback address that answers after a delay (50 ms), with the shapes of
+the real one's answers, and runs `dsops exec` against it, 11 times a case. Requests must hold: the exit
+code is 1 where they do not. Times are told with what they must be and fail nothing, since they are the
+machine's as well.
 """
 
-import http.server
+import asyncio
 import json
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -18,92 +21,181 @@ import time
 import urllib.parse
 
 PROJECT = "64f7e4d2-1234-5678-abcd-1234567890ab"
+RUNS = 11
 
 
-def server(delay, folders):
-    counts = {"login": 0, "list": 0, "other": 0}
-    lock = threading.Lock()
+class Server(threading.Thread):
+    """Answers as Infisical does, on connections that stay open. It does next to nothing a request."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def __init__(self, delay):
+        super().__init__(daemon=True)
+        self.delay, self.lists, self.pauses = delay, {}, 0
+        self.counts = {"login": 0, "list": 0, "one": 0, "429": 0, "other": 0}
+        self.ready = threading.Event()
+        self.start()
+        self.ready.wait()
 
-        def answer(self, kind, document):
-            with lock:
-                counts[kind] += 1
-            time.sleep(delay)
-            body = json.dumps(document).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json; charset=utf-8")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def run(self):
+        asyncio.run(self.serve())
 
-        def do_POST(self):
-            self.rfile.read(int(self.headers.get("content-length", 0)))
-            self.answer("login", {"accessToken": "e30.e30." + "x" * 400, "expiresIn": 7200,
-                                  "accessTokenMaxTTL": 7200, "tokenType": "Bearer"})
+    async def serve(self):
+        server = await asyncio.start_server(self.connection, "127.0.0.1", 0, backlog=512)
+        self.port = server.sockets[0].getsockname()[1]
+        self.ready.set()
+        await server.serve_forever()
 
-        def do_GET(self):
-            url = urllib.parse.urlsplit(self.path)
-            query = dict(urllib.parse.parse_qsl(url.query))
-            folder = query.get("secretPath", "/")
-            if url.path != "/api/v3/secrets/raw" or folder not in folders:
-                return self.answer("other", {"secrets": [], "imports": []})
-            secrets = [{"id": f"{folder}{name}", "_id": f"{folder}{name}", "workspace": PROJECT,
-                        "environment": query["environment"], "version": 1, "type": "shared",
-                        "secretKey": name, "secretValue": f"value of {name} " + "x" * 40,
-                        "secretComment": "", "secretPath": folder, "secretValueHidden": False,
-                        "tags": [], "secretMetadata": []} for name in folders[folder]]
-            self.answer("list", {"secrets": secrets, "imports": []})
+    async def connection(self, reader, writer):
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                method, target, _ = head.split("\r\n", 1)[0].split(" ")
+                length = next((int(line.split(":")[1]) for line in head.split("\r\n")
+                               if line.lower().startswith("content-length:")), 0)
+                await reader.readexactly(length)
+                due = asyncio.get_running_loop().time() + self.delay
+                status, extra, body = self.answer(method, target)
+                await asyncio.sleep(due - asyncio.get_running_loop().time())
+                writer.write(f"HTTP/1.1 {status}\r\ncontent-type: application/json; charset=utf-8\r\n{extra}"
+                             f"content-length: {len(body)}\r\n\r\n".encode() + body)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
 
-        def log_message(self, *_):
-            pass
+    def answer(self, method, target):
+        url = urllib.parse.urlsplit(target)
+        if method == "POST":
+            self.counts["login"] += 1
+            return "200 OK", "", LOGIN
+        folder = dict(urllib.parse.parse_qsl(url.query)).get("secretPath", "/")
+        if url.path == "/api/v3/secrets/raw" and folder in self.lists:
+            if self.pauses:
+                self.pauses -= 1
+                self.counts["429"] += 1
+                return "429 Too Many Requests", "retry-after: 1\r\n", LIMITED
+            self.counts["list"] += 1
+            return "200 OK", "", self.lists[folder]
+        name = url.path.removeprefix("/api/v3/secrets/raw/")
+        if url.path != name and folder in self.lists:
+            self.counts["one"] += 1
+            return "200 OK", "", json.dumps({"secret": row(folder, name)}).encode()
+        self.counts["other"] += 1
+        return "404 Not Found", "", b'{"message":"Route not found","error":"Not Found","statusCode":404}'
 
-    class Server(http.server.ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 256
+    def holds(self, folders):
+        self.lists = {folder: json.dumps({"secrets": [row(folder, name) for name in names], "imports": []}).encode()
+                      for folder, names in folders.items()}
 
-    httpd = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
-    return httpd, counts
+    def reset(self):
+        self.counts.update(dict.fromkeys(self.counts, 0))
+
+
+LOGIN = json.dumps({"accessToken": "e30.e30." + "x" * 400, "expiresIn": 7200, "accessTokenMaxTTL": 7200,
+                    "tokenType": "Bearer"}).encode()
+LIMITED = json.dumps({"reqId": "req-0", "statusCode": 429, "error": "RateLimitExceeded",
+                      "message": "Rate limit exceeded. Please try again in 1 seconds"}).encode()
+
+
+def row(folder, name):
+    return {"id": f"{folder}{name}", "_id": f"{folder}{name}", "workspace": PROJECT, "environment": "dev",
+            "version": 1, "type": "shared", "secretKey": name, "secretValue": f"value of {name} " + "x" * 40,
+            "secretComment": "", "secretPath": folder, "secretValueHidden": False, "tags": [], "secretMetadata": []}
+
+
+class Case:
+    """One environment: its file, and runs of it with a cache that is fresh or kept."""
+
+    def __init__(self, binary, server, place, secrets, folders):
+        self.binary, self.server, self.place = binary, server, place
+        held = {}
+        for index in range(secrets):
+            held.setdefault(f"/f{index % folders}", []).append(f"KEY_{index}")
+        server.holds(held)
+        with open(os.path.join(place, "dsops.yaml"), "w") as file:
+            file.write("secretStores:\n  s:\n    type: infisical\n"
+                       f"    host: http://127.0.0.1:{server.port}\n"
+                       f"    project_id: {PROJECT}\n    environment: dev\n"
+                       "    auth: {client_id: '${ID}', client_secret: '${SECRET}'}\nenvs:\n  dev:\n")
+            for folder, names in held.items():
+                for name in names:
+                    file.write(f"    {name}: {{from: s{folder}/{name}}}\n")
+        self.empty_cache()
+
+    def empty_cache(self):
+        self.cache = os.path.join(self.place, "cache")
+        shutil.rmtree(self.cache, ignore_errors=True)
+        os.mkdir(self.cache, 0o700)
+
+    def spawn(self):
+        environment = {"PATH": "/usr/bin:/bin", "HOME": self.place, "XDG_CACHE_HOME": self.cache, "ID": "id",
+                       "SECRET": "a-client-secret-of-64-characters-0123456789abcdef0123456789abcdef"}
+        return os.posix_spawn(self.binary, [self.binary, "exec", "--env", "dev", "--", "/bin/true"], environment)
+
+    def once(self):
+        """Runs once. Returns milliseconds, peak memory in MiB and the requests by their kind."""
+        self.server.reset()
+        started = time.perf_counter()
+        _, status, usage = os.wait4(self.spawn(), 0)
+        wall = (time.perf_counter() - started) * 1000
+        if status != 0:
+            sys.exit("the command to measure fails")
+        # `true` is smaller than dsops, and the peak is of the process that was both.
+        return wall, usage.ru_maxrss / 1024, dict(self.server.counts)
 
 
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    binary = os.path.realpath(sys.argv[1])
-    references, folder_count, delay = (int(text) for text in (sys.argv[2:] + ["1000", "20", "50"][len(sys.argv) - 2:]))
-    folders = {}
-    for index in range(references):
-        folders.setdefault(f"/f{index % folder_count}", []).append(f"KEY_{index}")
-    httpd, counts = server(delay / 1000, folders)
+    binary, delay = os.path.realpath(sys.argv[1]), float((sys.argv[2:] + ["50"])[0])
+    server, failed = Server(delay / 1000), False
+    print(f"{delay:g} ms an answer, medians of {RUNS} runs")
+    print(f"{'case':46} {'requests':>8} {'must be':>8}     {'wall ms':>8} {'must be':>12}      {'over':>6} {'MiB':>5}")
+
+    def show(name, requests, most, wall, low, high, floor, peak):
+        nonlocal failed
+        within = requests <= most
+        failed |= not within
+        quick = "" if wall is None else ("ok" if low <= wall <= high else "slow")
+        times = (f"{wall:8.1f} {f'{low:g} to {high:g}' if low else f'<= {high:g}':>12} {quick:4} {wall - floor:6.1f} {peak:5.1f}"
+                 if wall is not None else "")
+        print(f"{name:46} {requests:8g} {f'<= {most}':>8} {'ok' if within else 'FAIL':4} {times}")
+
     with tempfile.TemporaryDirectory() as place:
-        with open(os.path.join(place, "dsops.yaml"), "w") as file:
-            file.write("secretStores:\n  s:\n    type: infisical\n"
-                       f"    host: http://127.0.0.1:{httpd.server_address[1]}\n"
-                       f"    project_id: {PROJECT}\n    environment: dev\n"
-                       "    auth: {client_id: '${ID}', client_secret: '${SECRET}'}\nenvs:\n  dev:\n")
-            for folder, names in folders.items():
-                for name in names:
-                    file.write(f"    {name}: {{from: s{folder}/{name}}}\n")
-        environment = {"PATH": "/usr/bin:/bin", "HOME": place, "ID": "id", "SECRET": "secret"}
         os.chdir(place)
-        walls, peaks = [], []
-        runs = 11
-        for _ in range(runs):
-            started = time.perf_counter()
-            pid = os.posix_spawn(binary, [binary, "exec", "--env", "dev", "--", "/bin/true"], environment)
-            _, status, usage = os.wait4(pid, 0)
-            walls.append((time.perf_counter() - started) * 1000)
-            # `true` is smaller than dsops, and the peak is of the process that was both.
-            peaks.append(usage.ru_maxrss / 1024)
-            if status != 0:
-                sys.exit("the command to measure fails")
-    requests = sum(counts.values())
-    print(f"{references} references in {folder_count} folders, {delay} ms an answer, {runs} runs:")
-    print(f"requests: {requests / runs:g} a run ({counts['login'] / runs:g} logins, {counts['list'] / runs:g} lists)")
-    print(f"wall clock: {statistics.median(walls):.0f} ms (median; {min(walls):.0f} to {max(walls):.0f})")
-    print(f"peak memory: {statistics.median(peaks):.1f} MiB")
+        for secrets, folders, most, extra in [(1, 1, 2, 10), (100, 10, 11, 25)]:
+            case, runs = Case(binary, server, place, secrets, folders), []
+            for _ in range(RUNS):
+                case.empty_cache()
+                runs.append(case.once())
+            report(show, f"{secrets} secrets, {folders} folders, cold", runs, most, 2, extra, delay)
+        case = Case(binary, server, place, 1000, 20)
+        case.once()
+        runs = [case.once() for _ in range(RUNS)]
+        report(show, "1000 secrets, 20 folders, kept token", runs, 20, 1, 40, delay)
+
+        case = Case(binary, server, place, 1, 1)
+        server.reset()
+        pids = [case.spawn() for _ in range(50)]
+        if any(os.waitpid(pid, 0)[1] for pid in pids):
+            sys.exit("the command to measure fails")
+        logins = server.counts["login"]
+        print(f"{'50 processes at once, cold cache: logins':46} {logins:8} {'<= 1':>8} "
+              f"{'ok' if logins == 1 else 'FAIL'}")
+        failed |= logins != 1
+
+        case, runs = Case(binary, server, place, 4, 1), []
+        for _ in range(RUNS):
+            case.empty_cache()
+            server.pauses = 1
+            runs.append(case.once())
+        wall, peak = statistics.median(run[0] for run in runs), max(run[1] for run in runs)
+        requests = max(sum(run[2].values()) for run in runs)
+        show("429 with Retry-After: 1 on the first list", requests, 3, wall, 1000, 1300, 1000 + 3 * delay, peak)
+    sys.exit(failed)
+
+
+def report(show, name, runs, most, delays, extra, delay):
+    wall, peak = statistics.median(run[0] for run in runs), max(run[1] for run in runs)
+    requests = max(sum(run[2].values()) for run in runs)
+    show(name, requests, most, wall, 0, delays * delay + extra, delays * delay, peak)
 
 
 main()

@@ -11,6 +11,8 @@
 //! ```yaml file=dsops.yaml    the same, and written there for the blocks below it; other names are only written
 //! ```yaml fragment           a part of a file: only its YAML is checked
 //! ````
+//!
+//! A page that holds [`SERVER`] has a fake Infisical behind it, at the address in `INFISICAL_API_URL`.
 
 use std::path::Path;
 use std::process::Output;
@@ -18,6 +20,7 @@ use std::process::Output;
 use crate::fence::{Fence, fences};
 use crate::project::{documents, read};
 use crate::session::{Session, shown};
+use crate::support::infisical::{Generation, Identity, Infisical, Server};
 
 /// Languages that are shown and not run.
 const SHOWN: &[&str] = &["text", "json", "rust", "toml", "dotenv", "jinja", "diff", "python", "ini"];
@@ -28,9 +31,29 @@ fn every_block_does_what_its_page_says() {
     assert!(failures.is_empty(), "\n{}", failures.join("\n\n"));
 }
 
+/// Asks for a server behind a page.
+const SERVER: &str = "<!-- server: infisical -->";
+
+/// Starts the server that pages talk to: the project of their examples, and one that the identity is not in.
+fn infisical() -> Server {
+    let identity = Identity::new("id-of-the-client", "secret-of-the-client");
+    Infisical::new(Generation::July2026)
+        .project("64f7e4d2-1234-5678-abcd-1234567890ab", "payroll", &["dev", "prod"])
+        .secret("prod", "/", "API_KEY", "of-the-page")
+        .secret("prod", "/db", "DATABASE_URL", "postgres://of-the-page")
+        .project("0f0f0f0f-1234-5678-abcd-1234567890ab", "closed", &["prod"])
+        .identity_with(identity.member_of(&["64f7e4d2-1234-5678-abcd-1234567890ab"]))
+        .start()
+}
+
 fn run_page(page: &Path) -> Result<(), String> {
-    let session = Session::new();
-    for fence in fences(&read(page)) {
+    let text = read(page);
+    let server = text.contains(SERVER).then(infisical);
+    let session = match &server {
+        Some(server) => Session::new().env("INFISICAL_API_URL", server.url()),
+        None => Session::new(),
+    };
+    for fence in fences(&text) {
         run(&session, &fence).map_err(|why| format!("{}:{}: {why}", page.display(), fence.line))?;
     }
     Ok(())

@@ -27,3 +27,6 @@ mod project;
 mod providers;
 #[cfg(test)]
 mod session;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 /// One directory and one home; what a command leaves there the next one finds.
 pub(crate) struct Session {
     root: TempDir,
+    env: Vec<(&'static str, String)>,
 }
 
 impl Session {
@@ -19,7 +20,13 @@ impl Session {
         for directory in ["work", "home"] {
             fs::create_dir(root.path().join(directory)).expect("a directory");
         }
-        Self { root }
+        Self { root, env: Vec::new() }
+    }
+
+    /// Sets a variable for all commands.
+    pub(crate) fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.env.push((name, value.into()));
+        self
     }
 
     /// Returns a path below the working directory.
@@ -64,7 +71,7 @@ impl Session {
         path.push(std::env::var_os("PATH").unwrap_or_default());
         command.current_dir(self.path("")).env_clear().stdin(Stdio::null());
         command.env("PATH", path).env("HOME", self.root.path().join("home")).env("COLUMNS", "100");
-        command.env("DSOPS", binary);
+        command.env("DSOPS", binary).envs(self.env.iter().map(|(name, value)| (name, value)));
         command.output().expect("the program starts")
     }
 }

@@ -27,6 +27,11 @@ impl Output {
         self
     }
 
+    /// Returns the exit code; none where a signal ended the process.
+    pub(crate) fn exit_code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
     /// Checks that the process ended by this signal, and not merely with the code that a shell would show for it.
     #[track_caller]
     pub(crate) fn killed_by(self, signal: Signal) -> Self {

@@ -12,7 +12,7 @@ mod service_token;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, HeaderName};
 use tokio::sync::Mutex;
@@ -23,6 +23,8 @@ use super::config::Login;
 use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
 use crate::http::{Request, Site};
 
+/// How long a token counts as fresh: one that is refused later may simply have been revoked.
+const FRESH: Duration = Duration::from_secs(60);
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The right to make data calls, as one login gave it.
@@ -30,10 +32,12 @@ pub(super) struct Grant {
     header: HeaderName,
     prefix: &'static str,
     credential: SecretValue,
-    /// Which login of the process gave it, the first being 1.
+    /// Which of the logins of the process that gave a grant gave this one, the first being 1.
     login: u64,
     /// Whether an earlier run's login gave it: a refusal of it says nothing about a new one.
     kept: bool,
+    /// When it was given.
+    since: Instant,
     /// When a new login should replace it: a token may run out between two calls of one batch.
     replace_at: Option<Instant>,
     /// Whether the server has taken it once.
@@ -47,10 +51,11 @@ impl Grant {
         request.secret_header(self.header.clone(), self.prefix, &self.credential)
     }
 
-    /// Says whether another login would be refused as this one was: it was fresh, of a second login, and the
-    /// server never took it.
+    /// Says whether another login would be refused as this one was: it was fresh, of a second login not long
+    /// ago, and the server never took it.
     fn is_hopeless(&self) -> bool {
-        self.login > 1 && !self.kept && !self.proven.load(Ordering::Relaxed)
+        let fresh = !self.kept && self.since.elapsed() < FRESH;
+        fresh && self.login > 1 && !self.proven.load(Ordering::Relaxed)
     }
 
     /// Says whether an earlier run's login gave it.
@@ -94,6 +99,8 @@ pub(super) struct Session {
 #[derive(Default)]
 struct State {
     grant: Option<Arc<Grant>>,
+    /// How many logins gave a grant. One that failed for a moment is none that a refused token could be of.
+    given: u64,
     failure: Option<FetchError>,
 }
 
@@ -160,11 +167,12 @@ impl Session {
             return Err(failure.clone());
         }
         state.grant = None;
-        let outcome = self.attempt(cx, site, attempts + 1, refused).await;
+        let outcome = self.attempt(cx, site, state.given + 1, refused).await;
         self.attempts.fetch_add(1, Ordering::AcqRel);
         match outcome {
             Ok(grant) => {
                 let grant = Arc::new(grant);
+                state.given += 1;
                 state.grant = Some(Arc::clone(&grant));
                 state.failure = None;
                 Ok(grant)
@@ -189,6 +197,7 @@ impl Session {
             credential: SecretValue::copy_of(credential.expose()),
             login,
             kept: false,
+            since: Instant::now(),
             replace_at: None,
             proven: AtomicBool::new(false),
             scope: None,

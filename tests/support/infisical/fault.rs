@@ -18,6 +18,10 @@ pub(super) enum Kind {
     RateLimited(Option<u64>),
     Html,
     Cut,
+    Truncated,
+    Dribble(Duration),
+    Redirect,
+    Refusal(u16, &'static str, &'static str),
     Empty,
     Reset,
     Silence,
@@ -26,7 +30,6 @@ pub(super) enum Kind {
     Revocation,
     Body(Vec<u8>),
     Gone,
-    Refusal(u16, &'static str, &'static str),
 }
 
 impl Fault {
@@ -59,6 +62,26 @@ impl Fault {
         Self::new(Kind::Cut)
     }
 
+    /// Half of the right answer, whole as far as HTTP can tell.
+    pub(crate) fn truncated() -> Self {
+        Self::new(Kind::Truncated)
+    }
+
+    /// The right answer, spread over a while.
+    pub(crate) fn dribble(over: Duration) -> Self {
+        Self::new(Kind::Dribble(over))
+    }
+
+    /// What a proxy that wants a person to log in answers: it sends them elsewhere.
+    pub(crate) fn redirect() -> Self {
+        Self::new(Kind::Redirect)
+    }
+
+    /// A refusal in the server's own shape: status, `error` and `message`.
+    pub(crate) fn refusal(status: u16, error: &'static str, message: &'static str) -> Self {
+        Self::new(Kind::Refusal(status, error, message))
+    }
+
     /// The right status with an empty body.
     pub(crate) fn empty() -> Self {
         Self::new(Kind::Empty)
@@ -87,11 +110,6 @@ impl Fault {
     /// The server has no such route (any more).
     pub(crate) fn gone() -> Self {
         Self::new(Kind::Gone)
-    }
-
-    /// A refusal in the server's own shape: status, `error`, `message`.
-    pub(crate) fn refusal(status: u16, error: &'static str, message: &'static str) -> Self {
-        Self::new(Kind::Refusal(status, error, message))
     }
 
     /// All tokens have expired when the request arrives; the answer is the right one to that.
@@ -135,18 +153,28 @@ impl Fault {
 
 /// The faults that are set, by route; `*` is every route.
 #[derive(Default)]
-pub(super) struct Faults(Vec<(String, Fault)>);
+pub(super) struct Faults {
+    set: Vec<(String, Fault)>,
+    choose: Option<Choose>,
+}
+
+/// Decides by route and address what goes wrong with a request.
+pub(super) type Choose = Box<dyn FnMut(&str, &str) -> Option<Fault> + Send>;
 
 impl Faults {
     pub(super) fn add(&mut self, route: &str, fault: Fault) {
-        self.0.push((route.into(), fault));
+        self.set.push((route.into(), fault));
+    }
+
+    pub(super) fn choose_by(&mut self, choose: Choose) {
+        self.choose = Some(choose);
     }
 
     /// Returns how long to wait, and the first other fault that hits.
-    pub(super) fn hit(&mut self, route: &str, exact: &str) -> (Duration, Option<Kind>) {
+    pub(super) fn hit(&mut self, route: &str, exact: &str, address: &str) -> (Duration, Option<Kind>) {
         let mut delay = Duration::ZERO;
         let mut kind = None;
-        for (on, fault) in &mut self.0 {
+        for (on, fault) in &mut self.set {
             let here = on == "*" || on == route || on == exact;
             match &fault.kind {
                 _ if !here => {}
@@ -160,6 +188,12 @@ impl Faults {
                 }
                 _ => {}
             }
+        }
+        let chosen = self.choose.as_mut().and_then(|choose| choose(route, address));
+        match chosen.map(|fault| fault.kind) {
+            Some(Kind::Delay(by)) => delay += by,
+            Some(other) => kind = kind.or(Some(other)),
+            None => {}
         }
         (delay, kind)
     }

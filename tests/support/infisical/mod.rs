@@ -34,6 +34,7 @@ mod request;
 mod routes;
 mod rows;
 mod server;
+mod spoil;
 mod world;
 
 pub(crate) use fault::Fault;

@@ -6,20 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
-use futures::stream;
 
 use super::super::loopback::{Connection, Loopback};
 use super::super::tls::Certificate;
-use super::answer::{Answer, no_route, refuse, something_went_wrong};
+use super::answer::no_route;
 use super::check::complaints;
-use super::etag::Reply;
 use super::fault::{Fault, Faults, Kind};
 use super::identity::{Identity, ServiceToken};
 use super::request::{Asked, Seen};
 use super::routes::Route;
+use super::spoil::{in_place_of_an_answer, redirect, spoil, web_page};
 use super::world::{Generation, World};
 
 /// The largest body that the server reads.
@@ -102,6 +101,15 @@ impl Infisical {
     /// Makes something go wrong on a route, such as `GET /api/v3/secrets/raw`, or on all of them (`*`).
     pub(crate) fn fault(mut self, route: &str, fault: Fault) -> Self {
         self.faults.add(route, fault);
+        self
+    }
+
+    /// Lets `choose` decide by route and address what goes wrong with each request, where no other fault hits.
+    pub(crate) fn faults_by(
+        mut self,
+        choose: impl FnMut(&str, &str) -> Option<Fault> + Send + 'static,
+    ) -> Self {
+        self.faults.choose_by(Box::new(choose));
         self
     }
 
@@ -279,7 +287,7 @@ async fn handle(
         lock(&shared.complaints).extend(complaints(route, &asked));
     }
     let exact = format!("{} {}", asked.method, asked.path());
-    let (delay, kind) = lock(&shared.faults).hit(name, &exact);
+    let (delay, kind) = lock(&shared.faults).hit(name, &exact, &asked.address);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
@@ -289,14 +297,11 @@ async fn handle(
             connection.reset();
             return Response::new(Body::empty());
         }
-        Some(Kind::Refusal(status, error, message)) => {
-            broken(&shared, &asked, *refuse(*status, error, *message))
-        }
-        Some(Kind::Status(500)) => broken(&shared, &asked, *something_went_wrong("InternalServerError")),
-        Some(Kind::Status(status)) => web_page(*status, "the proxy cannot reach the server"),
-        Some(Kind::RateLimited(after)) => broken(&shared, &asked, rate_limited(*after)),
+        Some(Kind::Redirect) => redirect(),
         Some(Kind::Html) => web_page(200, "the dashboard"),
-        Some(Kind::Gone) => broken(&shared, &asked, *no_route(&asked.method, &asked.address)),
+        Some(Kind::Status(status)) if *status != 500 => {
+            web_page(*status, "the proxy cannot reach the server")
+        }
         kind => {
             let mut world = lock(&shared.world);
             match kind {
@@ -308,7 +313,11 @@ async fn handle(
                 }
                 _ => {}
             }
-            let (caller, answer) = world.answer(route.as_ref(), &asked);
+            let (caller, answer) = match kind.as_ref().and_then(in_place_of_an_answer) {
+                Some(answer) => (None, Box::new(answer)),
+                None if kind == &Some(Kind::Gone) => (None, no_route(&asked.method, &asked.address)),
+                None => world.answer(route.as_ref(), &asked),
+            };
             world.reply(caller, &asked, *answer)
         }
     };
@@ -316,67 +325,4 @@ async fn handle(
         seen.status = Some(reply.status);
     }
     spoil(reply, kind)
-}
-
-fn broken(shared: &Shared, asked: &Asked, answer: Answer) -> Reply {
-    lock(&shared.world).reply(None, asked, answer)
-}
-
-/// The answer of 2026 in the cloud; without a number it is that of the lockout's lock, whose words were not seen.
-fn rate_limited(retry_after: Option<u64>) -> Answer {
-    let Some(seconds) = retry_after else {
-        return *refuse(429, "RateLimitExceeded", "Rate limit exceeded");
-    };
-    let message = format!("Rate limit exceeded. Please try again in {seconds} seconds");
-    refuse(429, "RateLimitExceeded", message)
-        .header("retry-after", seconds)
-        .header("x-ratelimit-limit", 40)
-        .header("x-ratelimit-remaining", 0)
-        .header("x-ratelimit-reset", seconds)
-}
-
-fn web_page(status: u16, title: &str) -> Reply {
-    let body = format!("<!doctype html>\n<html><head><title>{title}</title></head><body></body></html>\n");
-    let headers = vec![("content-type", "text/html; charset=utf-8".into())];
-    Reply { status, headers, body: body.into_bytes() }
-}
-
-/// Applies the faults that leave an answer to be sent.
-fn spoil(mut reply: Reply, kind: Option<Kind>) -> Response {
-    let mut cut = false;
-    match kind {
-        Some(Kind::Empty) => reply.body.clear(),
-        Some(Kind::Body(body)) => reply.body = body,
-        Some(Kind::ContentType(other)) => {
-            reply.headers.retain(|(name, _)| *name != "content-type");
-            reply.headers.push(("content-type", other.into()));
-        }
-        Some(Kind::Cut) => cut = true,
-        _ => {}
-    }
-    let mut response = Response::builder().status(reply.status);
-    for (name, value) in &reply.headers {
-        response = response.header(*name, value);
-    }
-    if cut {
-        response = response.header("content-length", reply.body.len());
-        return response.body(cut_body(&reply.body)).expect("a response");
-    }
-    response.body(Body::from(reply.body)).expect("a response")
-}
-
-/// Sends half of the body, and ends the connection when that half is on its way.
-fn cut_body(body: &[u8]) -> Body {
-    let half = Bytes::copy_from_slice(&body[..body.len() / 2]);
-    let end = async {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        Err(std::io::Error::other("cut"))
-    };
-    let first = async move { Ok::<_, std::io::Error>(half) };
-    let parts: Vec<futures::future::BoxFuture<'static, Result<Bytes, std::io::Error>>> =
-        vec![Box::pin(first), Box::pin(end)];
-    Body::from_stream(stream::unfold(parts.into_iter(), |mut parts| async {
-        let next = parts.next()?;
-        Some((next.await, parts))
-    }))
 }

@@ -154,6 +154,24 @@ async fn a_token_that_is_refused_fresh_from_a_new_login_ends_the_matter() {
 }
 
 #[tokio::test]
+async fn a_login_that_failed_for_a_moment_takes_no_new_login_from_a_token_that_ran_out() {
+    let logins = Arc::new(AtomicUsize::new(0));
+    let server = Server::start(move |seen| match seen.path.as_str() {
+        LOGIN => match logins.fetch_add(1, Ordering::SeqCst) {
+            0 => Reply::refusal(500, "InternalServerError", "Something went wrong"),
+            login => logged_in(&format!("token-{login}")),
+        },
+        _ if seen.header("authorization") == Some("Bearer token-1") => expired(),
+        _ => project().answer(seen),
+    })
+    .await;
+    let store = server.store();
+    assert!(store.error(Locator::new("A")).await.is_temporary());
+    assert_eq!(store.values(&["A"]).await, ["1"]);
+    assert_eq!(server.count(LOGIN), 3);
+}
+
+#[tokio::test]
 async fn a_missing_permission_is_no_reason_to_log_in_again() {
     let server = Server::start(|seen| match seen.path.as_str() {
         LOGIN => logged_in("token-1"),

@@ -330,6 +330,8 @@ async fn a_server_without_the_older_routes_is_read_by_the_newer_ones() {
     ] {
         assert_eq!(listed.asks(flag), value, "{flag}");
     }
+    let read = server.seen().into_iter().find(|seen| seen.path == "/api/v4/secrets/IMPORTED").unwrap();
+    assert_eq!((read.asks("includeImports"), read.asks("includePersonalOverrides")), ("true", ""));
 }
 
 #[tokio::test]
