@@ -248,7 +248,14 @@ impl<'a> Stores<'a> {
         query: &ListQuery,
     ) -> Result<Listing, FetchError> {
         let Some(lister) = opened.provider.lister() else { return Err(never_asked()) };
-        let entries = retry::attempt(&opened.cx, || lister.list_by(&opened.cx, query)).await;
+        let entries = retry::attempt(&opened.cx, || async {
+            let entries = lister.list_by(&opened.cx, query).await?;
+            // One value that cannot be had for a moment is asked for again with its folder.
+            let passing =
+                entries.iter().filter_map(|entry| entry.value.as_ref().err()).find(|e| e.is_temporary());
+            passing.map_or(Ok(()), |error| Err(error.clone())).map(|()| entries)
+        });
+        let entries = entries.await;
         self.known.note(planned, &opened.attempt, entries.as_ref().err());
         Ok(entries?.into_iter().map(|entry| (entry.name, entry.value.map(Arc::new))).collect())
     }

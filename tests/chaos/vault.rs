@@ -29,6 +29,15 @@ enum Stored {
     Refers { text: String, target: Key },
 }
 
+impl Stored {
+    fn target(&self) -> Option<&Key> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Refers { target, .. } => Some(target),
+        }
+    }
+}
+
 /// The secrets of one project.
 #[derive(Clone, Default)]
 pub(crate) struct Vault {
@@ -82,6 +91,10 @@ impl Vault {
                 vault.imports.push((to.into(), from.into()));
             }
         }
+        // The real server puts nothing together of what the caller may not read, and refuses such a secret.
+        let stored = vault.secrets.values().flatten();
+        let targets: BTreeSet<Key> = stored.filter_map(Stored::target).cloned().collect();
+        vault.hidden.retain(|key| !targets.contains(key));
         vault
     }
 

@@ -231,3 +231,13 @@ fn a_value_that_may_not_be_read_is_named_where_it_stops_an_import() {
             .stderr_lacks("OPEN");
     }
 }
+
+#[test]
+fn a_value_that_cannot_be_had_for_a_moment_is_asked_for_again() {
+    for generation in BOTH {
+        let server = tree(generation).start();
+        server.fault(GET, Fault::status(500).times(1));
+        let run = against(&server, "import: {store: infisical/app/db}").exec("printf %s \"$URL\"").run();
+        let _ = discreet(run, &server).code(0).stdout(format!("<{}>", value("host")));
+    }
+}
