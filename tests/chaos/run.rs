@@ -279,6 +279,8 @@ fn judge_refusal(stderr: &str, due: &BTreeMap<String, Due>) -> Result<Ended, Str
             "dsops::fetch::rate_limited" | "dsops::fetch::unavailable" | "dsops::fetch::timed_out" => None,
             "dsops::fetch::malformed" | "dsops::fetch::unsupported" => None,
             "dsops::auth::refused" | "dsops::auth::denied" => None,
+            // What the question after the missing place came to may be a fault.
+            "dsops::fetch::place_not_found" => None,
             other => return Err(format!("an error of a kind that nothing calls for: {other}")),
         };
         let names = error["variables"].as_array().into_iter().flatten().filter_map(|name| name.as_str());

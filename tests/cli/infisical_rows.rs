@@ -134,6 +134,41 @@ const ROWS: &[Row] = &[
             "a_token_that_is_refused_again_and_again_is_given_up",
         ],
     ),
+    (
+        "4.2",
+        "a renewal destroys tokens on an older server: none is ever sent",
+        &["the_second_run_makes_no_login", "a_token_is_used_for_nine_tenths_of_its_life"],
+    ),
+    (
+        "4.3",
+        "each login of a machine identity: its route, its body, its refusals",
+        &[
+            "a_pod_logs_in_by_its_service_account",
+            "google_cloud_says_who_a_machine_is",
+            "a_key_file_of_google_cloud_signs_for_the_identity_alone",
+            "azure_says_which_managed_identity_a_machine_has",
+            "aws_is_asked_by_the_server_who_signed",
+            "any_issuer_that_the_identity_trusts_will_do",
+            "a_user_of_a_directory_has_a_name_and_a_password",
+            "a_sub_organization_can_be_acted_in",
+        ],
+    ),
+    (
+        "4.3",
+        "an identity without the method; a method that the server is too old for",
+        &["an_identity_without_the_login_is_told_from_a_wrong_credential"],
+    ),
+    ("4.3", "an access token is used as it is, and dies of age", &["an_access_token_is_used_as_it_is"]),
+    (
+        "4.4",
+        "GitHub is asked for a token before each login; GitLab puts it into a variable",
+        &["a_job_of_github_actions_needs_no_secret", "a_job_of_gitlab_has_its_token_in_a_variable"],
+    ),
+    (
+        "4.4",
+        "audience, claim, issuer, expiry, subject, signing key: each refusal",
+        &["every_refusal_of_a_token_says_what_to_correct"],
+    ),
     ("5", "three parts or four; three are sent", &["a_service_token_opens_its_place_in_three_parts_or_four"]),
     ("5", "two parts are a 500", &["half_a_service_token_is_refused_before_anything_is_sent"]),
     (
@@ -291,6 +326,11 @@ const ROWS: &[Row] = &[
         "a project by its id, wrapped in two ways",
         &["a_missing_environment_is_named_with_those_that_there_are"],
     ),
+    (
+        "7.5",
+        "projects are listed, and found by slug, by the older and the newer routes",
+        &["a_project_can_be_named_by_its_slug"],
+    ),
     ("7.7", "a project that was never upgraded", &["a_project_of_the_older_form_is_told_to_be_upgraded"]),
     ("7.8", "the status route breaks with a bad token", &["doctor_gets_a_finding_for_every_step"]),
     (
@@ -308,6 +348,14 @@ const ROWS: &[Row] = &[
             "garbage_in_place_of_a_list_or_a_login_is_no_value_and_shows_none",
             "an_answer_from_another_place_is_refused",
             "an_answer_for_another_name_is_refused",
+        ],
+    ),
+    (
+        "9",
+        "the names that machines have set for other clients",
+        &[
+            "every_method_of_the_command_and_the_libraries_is_understood",
+            "the_place_comes_from_the_variables_too",
         ],
     ),
     ("6", "values are exact to the byte", &["every_value_is_exact_to_the_byte_by_every_way_of_reading_it"]),

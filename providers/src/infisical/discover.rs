@@ -157,7 +157,7 @@ impl Explorer for Infisical {
             Err(Failure::Refused(refusal)) if refusal.is_of_environment() => {
                 return Err(self.no_environment(cx, place, &refusal).await);
             }
-            Err(failure) => return Err(explained(failure, "the list of folders")),
+            Err(failure) => return Err(failure.into_error("the list of folders")),
         };
         let mut paths: Vec<String> =
             found.folders.into_iter().map(|folder| format!("/{}", folder.path.trim_matches('/'))).collect();
@@ -189,7 +189,7 @@ impl Explorer for Infisical {
                 self.folders(cx, place, Depth::Here).await?;
                 return Err(no_folder(place, &[]));
             }
-            Err(failure) => return Err(explained(failure, "the list of secrets")),
+            Err(failure) => return Err(failure.into_error("the list of secrets")),
         };
         let shared = found.secrets.into_iter().filter(|name| name.kind.as_deref() != Some("personal"));
         let mut names: Vec<SecretName> = shared
@@ -258,14 +258,7 @@ fn names(routes: Routes, place: &Place, depth: Depth) -> Request {
 }
 
 fn decoded<'a, T: Deserialize<'a>>(answer: &'a Answer, what: &str) -> Result<T, FetchError> {
-    success(answer).map_err(|failure| explained(failure, what))?.json()
-}
-
-fn explained(failure: Failure, what: &str) -> FetchError {
-    match failure {
-        Failure::Refused(refusal) => refusal.explain(what),
-        Failure::Broken(error) => error,
-    }
+    success(answer).map_err(|failure| failure.into_error(what))?.json()
 }
 
 fn no_project(projects: &[ProjectEntry], which: &str) -> FetchError {

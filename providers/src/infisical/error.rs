@@ -17,6 +17,16 @@ pub(super) enum Failure {
     Broken(FetchError),
 }
 
+impl Failure {
+    /// Returns the error, where no further question is asked. `what` is as for [`Refusal::explain`].
+    pub(super) fn into_error(self, what: &str) -> FetchError {
+        match self {
+            Self::Refused(refusal) => refusal.explain(what),
+            Self::Broken(error) => error,
+        }
+    }
+}
+
 impl From<FetchError> for Failure {
     fn from(error: FetchError) -> Self {
         Self::Broken(error)

@@ -52,11 +52,15 @@ impl Folder<'_> {
                     format!("`{}`", self.api.project),
                     "write the slug of the environment, as it stands in the project's settings".to_owned(),
                 ),
-                Err(_) => FetchError::new(
-                    FetchErrorKind::PlaceNotFound,
-                    format!("folder or environment not found: {}{said}", self.place),
-                )
-                .help("check `environment` and the reference's folder against the project"),
+                Err(failure) => match failure.into_error("the list of folders") {
+                    // A moment later it can be told.
+                    passing if passing.is_temporary() => passing,
+                    _ => FetchError::new(
+                        FetchErrorKind::PlaceNotFound,
+                        format!("folder or environment not found: {}{said}", self.place),
+                    )
+                    .help("check `environment` and the reference's folder against the project"),
+                },
             },
         }
     }
