@@ -100,6 +100,21 @@ fn a_token_that_the_server_no_longer_takes_costs_one_login() {
 }
 
 #[test]
+fn a_kept_token_that_is_refused_leaves_the_new_one_its_own_chance() {
+    let (server, shared) = (project(Generation::July2026), Shared::new());
+    works(shared.run(&server), &server);
+    // The kept token is refused, and so is the one of the login that follows, once.
+    server.fault(LIST, Fault::expiry().times(2));
+    works(shared.run(&server), &server);
+    assert_eq!((server.count(LOGIN), server.count(LIST)), (3, 4));
+    // Tokens that are always refused cost two logins a run, as without a cache.
+    server.fault(LIST, Fault::expiry());
+    let output = shared.run(&server).exec("echo started").run().code(125).stdout_empty();
+    let _ = discreet(output, &server).stderr_has("dsops::auth::refused");
+    assert_eq!(server.count(LOGIN), 5);
+}
+
+#[test]
 fn processes_that_start_at_once_log_in_once() {
     let (server, shared) = (project(Generation::July2026), Shared::new());
     server.fault(LOGIN, Fault::delay(Duration::from_millis(150)));

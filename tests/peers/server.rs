@@ -7,6 +7,15 @@
 //! Prints its address, and ends when its standard input does. What it holds is below.
 
 #![allow(dead_code, unused_imports, reason = "most of the fake is for the tests")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "as in the tests, whose code this is"
+)]
 
 #[path = "../support"]
 mod support {
@@ -20,9 +29,7 @@ use std::io::{Read as _, Write as _};
 
 use support::infisical::{Generation, Infisical};
 
-#[expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a program of the tests")]
 fn main() {
-    #[expect(clippy::disallowed_methods, reason = "its one argument")]
     let generation = match std::env::args().nth(1).as_deref() {
         Some("2025") => Generation::June2025,
         Some("2026") => Generation::July2026,

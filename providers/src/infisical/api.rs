@@ -218,21 +218,27 @@ impl Api {
 
     /// Sends a call with the session's grant; with a new one, once, where the server refuses the token.
     pub(super) async fn call(&self, cx: &Context, request: &Request) -> Result<Answer, FetchError> {
-        let grant = self.session.grant(cx, &self.site).await?;
-        let answer = send(cx, &self.site, grant.sign(request.clone())?).await?;
-        if answer.is_success() {
-            grant.prove();
-            return Ok(answer);
+        let mut grant = self.session.grant(cx, &self.site).await?;
+        // That an earlier run's token is refused says nothing about those of this run: it is replaced beside.
+        let mut replacements = if grant.is_kept() { 2 } else { 1 };
+        loop {
+            let answer = send(cx, &self.site, grant.sign(request.clone())?).await?;
+            if answer.is_success() {
+                grant.prove();
+                return Ok(answer);
+            }
+            if replacements == 0
+                || !matches!(answer.status(), 401 | 403)
+                || !Refusal::read(&answer)?.is_of_token()
+            {
+                return Ok(answer);
+            }
+            replacements -= 1;
+            match self.session.replace(cx, &self.site, &grant).await? {
+                Some(other) => grant = other,
+                None => return Ok(answer),
+            }
         }
-        if !matches!(answer.status(), 401 | 403) || !Refusal::read(&answer)?.is_of_token() {
-            return Ok(answer);
-        }
-        let Some(grant) = self.session.replace(cx, &self.site, &grant).await? else { return Ok(answer) };
-        let answer = send(cx, &self.site, grant.sign(request.clone())?).await?;
-        if answer.is_success() {
-            grant.prove();
-        }
-        Ok(answer)
     }
 }
 

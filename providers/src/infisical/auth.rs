@@ -32,7 +32,7 @@ pub(super) struct Grant {
     header: HeaderName,
     prefix: &'static str,
     credential: SecretValue,
-    /// Which of the logins of the process that gave a grant gave this one, the first being 1.
+    /// How many logins of the process had given a grant with this one.
     login: u64,
     /// Whether an earlier run's login gave it: a refusal of it says nothing about a new one.
     kept: bool,
@@ -145,7 +145,7 @@ impl Session {
         let seen = self.attempts.load(Ordering::Acquire);
         let mut state = self.state.lock().await;
         match &state.grant {
-            Some(current) if current.login != refused.login => return Ok(Some(Arc::clone(current))),
+            Some(current) if !std::ptr::eq(current.as_ref(), refused) => return Ok(Some(Arc::clone(current))),
             Some(_) if refused.is_hopeless() => return Ok(None),
             _ => {}
         }
@@ -172,7 +172,7 @@ impl Session {
         match outcome {
             Ok(grant) => {
                 let grant = Arc::new(grant);
-                state.given += 1;
+                state.given += u64::from(!grant.kept);
                 state.grant = Some(Arc::clone(&grant));
                 state.failure = None;
                 Ok(grant)

@@ -10,7 +10,8 @@ use super::error::{Failure, Refusal};
 use super::place::is_near;
 use super::routes::Routes;
 use crate::contract::{
-    Configured, Context, Depth, EnvironmentEntry, Explorer, FetchError, FetchErrorKind, Place, ProjectEntry, SecretName,
+    Configured, Context, Depth, EnvironmentEntry, Explorer, FetchError, FetchErrorKind, Place, ProjectEntry,
+    SecretName,
 };
 use crate::http::{Answer, Request, segment};
 
