@@ -145,7 +145,9 @@ impl Session {
         let seen = self.attempts.load(Ordering::Acquire);
         let mut state = self.state.lock().await;
         match &state.grant {
-            Some(current) if !std::ptr::eq(current.as_ref(), refused) => return Ok(Some(Arc::clone(current))),
+            Some(current) if !std::ptr::eq(current.as_ref(), refused) => {
+                return Ok(Some(Arc::clone(current)));
+            }
             Some(_) if refused.is_hopeless() => return Ok(None),
             _ => {}
         }
