@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod contract;
+pub mod files;
 pub mod http;
 pub mod process;
 

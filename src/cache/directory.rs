@@ -1,6 +1,6 @@
 //! The directory of what is kept: the user's own, closed to everybody else, or none.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -113,8 +113,14 @@ impl Directory {
         }
     }
 
-    /// Removes a file. One that another process has just removed is no error.
+    /// Removes a file. One that another process has just removed is no error, and one that another process
+    /// holds locked stays: who comes next would lock a new one beside it.
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+        if let Ok(file) = File::open(self.file(name))
+            && matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+        {
+            return Ok(());
+        }
         match fs::remove_file(self.file(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),

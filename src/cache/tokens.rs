@@ -130,15 +130,13 @@ impl TokenCache for Tokens {
         };
         let waits_since = now();
         // The lock ends with this function.
-        let lock = slot.lock(cx).await?;
-        if lock.is_some() {
-            // What another process got, or was refused, while this one waited.
-            if let Some(kept) = slot.token(refused) {
-                return Ok(kept);
-            }
-            if let Some(refusal) = slot.refusal(waits_since) {
-                return Err(refusal);
-            }
+        let _lock = slot.lock(cx).await?;
+        // What another process got, or was refused, while this one waited, whether or not it is done.
+        if let Some(kept) = slot.token(refused) {
+            return Ok(kept);
+        }
+        if let Some(refusal) = slot.refusal(waits_since) {
+            return Err(refusal);
         }
         let before = now();
         let outcome = login.await;
@@ -179,7 +177,7 @@ impl Slot<'_> {
     /// Returns the refusal that another process met after this time.
     fn refusal(&self, since: Duration) -> Option<FetchError> {
         let Body::Refused { at, forbidden, message, help } = self.read()? else { return None };
-        if Duration::from_millis(at) < since {
+        if at < millis(since) {
             return None;
         }
         let kind = if forbidden { FetchErrorKind::Forbidden } else { FetchErrorKind::Unauthenticated };

@@ -1,13 +1,11 @@
 //! Credentials that lie in files: `{file: path}`, and `{systemd: name}` for what systemd hands to a unit.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use dsops_providers::contract::{Context, DecodeError, DecodeErrorKind, Node, SecretValue, Span};
+use dsops_providers::files;
 
-/// No credential is longer: what is, is the wrong file.
-const MOST_BYTES: u64 = 1 << 20;
 /// Where systemd puts the credentials of a unit (systemd.exec(5), `LoadCredential=`).
 const DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
@@ -88,14 +86,10 @@ impl<'a> Place<'a> {
 fn read(path: &Path) -> Result<SecretValue, String> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => "is not there".to_owned(),
+        io::ErrorKind::FileTooLarge => "is larger than 1 MiB, so it is no credential".to_owned(),
         _ => format!("cannot be read: {error}"),
     };
-    let mut file = File::open(path).map_err(failed)?.take(MOST_BYTES + 1);
-    let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(4096));
-    file.read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err("is larger than 1 MiB, so it is no credential".to_owned());
-    }
+    let bytes = files::read(path).map_err(failed)?;
     let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     Ok(SecretValue::copy_of(text.strip_suffix(b"\r").unwrap_or(text)))
 }

@@ -99,3 +99,13 @@ fn a_report_shows_where_a_credential_lies() {
     let output = run(&server, "{file: /run/secrets/infisical}").exec("true").run().code(125);
     let _ = output.stderr_has("client_secret: {file: /run/secrets/infisical}");
 }
+
+#[test]
+fn a_pipe_or_a_device_keeps_nobody_waiting() {
+    let server = project();
+    let waits = run(&server, "{file: pipe}");
+    nix::unistd::mkfifo(&waits.path("pipe"), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let _ = waits.exec("echo started").run().code(125).stdout_empty().stderr_has("it is a pipe or");
+    let _ = run(&server, "{file: /dev/zero}").exec("true").run().code(125).stderr_has("it is a pipe or");
+    assert_eq!(server.total(), 0);
+}

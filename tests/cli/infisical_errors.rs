@@ -326,3 +326,28 @@ fn an_api_key_is_refused_with_the_reason() {
         .stderr_lacks("secret-key-1234")
         .stderr_lacks(CANARY);
 }
+
+#[test]
+fn a_wrong_path_of_the_store_is_no_absence() {
+    for generation in BOTH {
+        let server = with_key(generation).folder("dev", "/app").start();
+        let read = |path: &str| {
+            let options = format!("{}, path: {path}", options(&server.url()));
+            let variables = "A: {from: infisical/KEY, default: substitute}
+                B: {from: infisical/below/OTHER, optional: true}";
+            dsops().config(file(&options, variables)).get("A").run()
+        };
+        let output = discreet(read("/ap"), &server).code(5).stdout_empty();
+        let _ = output.stderr_has("dsops::fetch::place_not_found").stderr_has("the store's `path` names");
+        // The folder is there, and only what was asked for in it is not.
+        let _ = discreet(read("/app"), &server).code(0).stdout("substitute");
+    }
+}
+
+#[test]
+fn a_life_without_measure_is_a_long_one() {
+    let body = r#"{"accessToken":"TOKEN","expiresIn":18446744073709551615,"tokenType":"Bearer"}"#;
+    let server = with_key(Generation::July2026).fault(LOGIN, Fault::body(body)).start();
+    let output = against(&server, ONE).get("A").run().stdout_empty();
+    let _ = output.stderr_lacks("bug").code(4);
+}

@@ -241,3 +241,33 @@ fn a_value_that_cannot_be_had_for_a_moment_is_asked_for_again() {
         let _ = discreet(run, &server).code(0).stdout(format!("<{}>", value("host")));
     }
 }
+
+#[test]
+fn an_import_whose_own_import_is_out_of_reach_is_an_error_that_names_it() {
+    for generation in BOTH {
+        let identity =
+            Identity::new(CLIENT_ID, CLIENT_SECRET).may_describe("dev", "/app").may_read("dev", "/app");
+        let server = Infisical::new(generation)
+            .project(PROJECT, "payroll", &["dev", "prod"])
+            .secret("dev", "/app", "OWN", &value("own"))
+            .secret("dev", "/shared", "ONLY_SHARED", &value("shared"))
+            .import(("dev", "/app"), ("dev", "/shared"))
+            .identity_with(identity)
+            .start();
+        let run = against(&server, "import: {store: infisical/app}").exec("echo started").run().code(125);
+        let _ = discreet(run, &server).stdout_empty().stderr_has("out of reach").stderr_has("/shared");
+    }
+}
+
+#[test]
+fn an_import_whose_own_import_is_empty_or_gone_is_complete() {
+    for generation in BOTH {
+        let server = server(generation)
+            .secret("dev", "/app", "OWN", &value("own"))
+            .folder("dev", "/empty")
+            .import(("dev", "/app"), ("dev", "/empty"))
+            .start();
+        let run = against(&server, "import: {store: infisical/app}").exec("printf %s \"$OWN\"").run().code(0);
+        let _ = discreet(run, &server).stdout(value("own"));
+    }
+}

@@ -129,8 +129,7 @@ fn blocks(pem: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Zeroizing<Vec<u8>> {
 }
 
 fn read(what: &str, path: &Path, help: &'static str) -> Result<Zeroizing<Vec<u8>>, FetchError> {
-    let bytes = std::fs::read(path);
-    bytes.map(Zeroizing::new).map_err(|error| unusable(what, path, &format!("cannot be read: {error}"), help))
+    crate::files::read(path).map_err(|error| unusable(what, path, &format!("cannot be read: {error}"), help))
 }
 
 fn unusable(what: &str, path: &Path, why: &str, help: &'static str) -> FetchError {

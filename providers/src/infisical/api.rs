@@ -76,6 +76,8 @@ pub(super) struct Api {
     pub(super) references: References,
     /// Whether a user's own values beat the shared ones.
     pub(super) personal: bool,
+    /// The folder that the store's references start at.
+    pub(super) root: String,
     place: OnceCell<Project>,
 }
 
@@ -88,8 +90,9 @@ impl Api {
         environment: String,
         references: References,
         personal: bool,
+        root: String,
     ) -> Self {
-        Self { site, session, project, environment, references, personal, place: OnceCell::new() }
+        Self { site, session, project, environment, references, personal, root, place: OnceCell::new() }
     }
 
     /// Says whether the server is known to have only the newer routes, whose lists resolve the references

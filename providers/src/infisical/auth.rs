@@ -208,7 +208,7 @@ impl Session {
             Login::Identity(identity) => {
                 let refused = refused.map(|grant| &grant.credential);
                 let token = identity_token(cx, site, identity, refused).await?;
-                let replace_at = token.replace_in.map(|left| Instant::now() + left);
+                let replace_at = token.replace_in.and_then(|left| Instant::now().checked_add(left));
                 Ok(Grant { kept: token.kept, replace_at, ..as_it_stands(&token.value) })
             }
             Login::AccessToken(token) => Ok(as_it_stands(token)),

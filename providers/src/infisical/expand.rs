@@ -109,7 +109,7 @@ impl Folder<'_> {
         value: SecretValue,
         targets: &Targets<'_>,
     ) -> Result<SecretValue, FetchError> {
-        let own = targets.assemble(&pending.value, proof.home.as_ref()).await;
+        let own = targets.assemble(&pending.value, proof.home.as_ref(), value.len()).await;
         if own.is_some_and(|own| own.expose() == value.expose()) {
             return Ok(value);
         }

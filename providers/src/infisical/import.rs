@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 
 use super::answers::Listing;
 use super::api::{Api, Imports, ListFlags, References};
@@ -90,6 +90,7 @@ impl Folder<'_> {
         if merged.empty {
             self.prove_empty().await?;
         }
+        try_join_all(merged.silent.iter().map(|place| self.prove_silent(place))).await?;
         self.read_imports(&mut merged, |_| true).await;
         self.teach(targets, &merged, |_| true);
         let doubtful = std::mem::take(&mut merged.doubtful);

@@ -1,6 +1,7 @@
 //! One folder's list: what stands in it beats its imports, and a later import an earlier one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::{BoxFuture, join_all};
 
@@ -12,6 +13,8 @@ use crate::contract::{FetchError, SecretValue};
 
 /// How far imports of imports are followed.
 const DEEPEST_IMPORT: usize = 8;
+/// How many folders are listed at most to find where imported secrets stand.
+const MOST_LISTS: usize = 64;
 
 /// A listed folder, merged.
 #[derive(Default)]
@@ -23,6 +26,8 @@ pub(super) struct Merged {
     pub(super) empty: bool,
     /// The imported folders, the weakest first.
     layers: Vec<Place>,
+    /// The imported folders that showed nothing: they are empty, or out of reach.
+    pub(super) silent: Vec<Place>,
 }
 
 /// Secrets as they are stored, by id, with the folders they stand in.
@@ -46,6 +51,7 @@ impl Folder<'_> {
         let mut merged = Merged {
             empty: listing.secrets.is_empty() && layers.iter().all(|layer| layer.secrets.is_empty()),
             layers: layers.iter().map(Layer::place).collect(),
+            silent: layers.iter().filter(|layer| layer.secrets.is_empty()).map(Layer::place).collect(),
             ..Merged::default()
         };
         let v4 = self.api.is_v4(self.cx);
@@ -102,9 +108,10 @@ impl Folder<'_> {
                 by_layer.entry(layer).or_default().push(found.id.clone());
             }
         }
+        let lists = AtomicUsize::new(MOST_LISTS.max(by_layer.len()));
         let reads = by_layer.iter().filter_map(|(layer, ids)| {
             let place = merged.layers.get(*layer)?;
-            Some(self.stored(place, ids, DEEPEST_IMPORT))
+            Some(self.stored(place, ids, DEEPEST_IMPORT, &lists))
         });
         let mut stored = Stored::new();
         for read in join_all(reads.collect::<Vec<_>>()).await {
@@ -138,14 +145,25 @@ impl Folder<'_> {
         {
             return Some(self.place.clone());
         }
-        let found = self.stored(&self.place, &[id.to_owned()], DEEPEST_IMPORT).await;
+        let lists = AtomicUsize::new(MOST_LISTS);
+        let found = self.stored(&self.place, &[id.to_owned()], DEEPEST_IMPORT, &lists).await;
         found.into_values().next().map(|(_, place)| place)
     }
 
     /// Finds secrets by their ids, in a folder or in what it imports. What cannot be listed is left out.
-    fn stored<'s>(&'s self, place: &'s Place, ids: &'s [String], deepest: usize) -> BoxFuture<'s, Stored> {
+    fn stored<'s>(
+        &'s self,
+        place: &'s Place,
+        ids: &'s [String],
+        deepest: usize,
+        lists: &'s AtomicUsize,
+    ) -> BoxFuture<'s, Stored> {
         Box::pin(async move {
             let mut stored = Stored::new();
+            // Folders that import each other lead in circles, and a mesh of them to ever more lists.
+            if lists.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err() {
+                return stored;
+            }
             let Ok(mut listing) = self.api.list(self.cx, place, &ListFlags::ALL).await else { return stored };
             let layers = listing.take_imports();
             for secret in listing.secrets.into_iter().filter(|secret| secret.is_at(place)) {
@@ -160,7 +178,7 @@ impl Folder<'_> {
                 let left: Vec<String> = ids.iter().filter(left).cloned().collect();
                 // A token of one folder is answered for that folder, whatever is asked.
                 if !left.is_empty() && deepest > 0 && layer.place() != *place {
-                    let below = self.stored(&layer.place(), &left, deepest - 1).await;
+                    let below = self.stored(&layer.place(), &left, deepest - 1, lists).await;
                     stored.extend(below);
                 }
             }

@@ -167,7 +167,15 @@ impl Infisical {
         let environment = config.environment.clone().unwrap_or_default();
         let references = if config.expand_references { References::Expanded } else { References::AsStored };
         let (site, session) = (self.site.clone(), Arc::clone(&self.session));
-        Api::new(site, session, project, environment, references, config.personal_overrides)
+        Api::new(
+            site,
+            session,
+            project,
+            environment,
+            references,
+            config.personal_overrides,
+            config.folder(""),
+        )
     }
 
     /// Returns the client for the project, asking once which one it is where the file names no id.

@@ -34,6 +34,13 @@ impl Folder<'_> {
     async fn missing_place(&self, refusal: &Refusal) -> FetchError {
         let Place { environment, .. } = &self.place;
         let said = refusal.said();
+        let ambiguous = || {
+            FetchError::new(
+                FetchErrorKind::PlaceNotFound,
+                format!("folder or environment not found: {}{said}", self.place),
+            )
+            .help("check `environment` and the reference's folder against the project")
+        };
         let folder = || {
             FetchError::new(FetchErrorKind::NotFound, format!("folder not found: {}{said}", self.place))
                 .help("create the folder in Infisical, or correct the reference; case matters")
@@ -42,25 +49,32 @@ impl Folder<'_> {
             let message = format!("environment not found: `{environment}` in project {of}{said}");
             FetchError::new(FetchErrorKind::PlaceNotFound, message).help(help)
         };
-        match self.api.project(self.cx).await {
-            Ok(project) if project.environments.iter().any(|known| known.slug == *environment) => folder(),
-            Ok(project) => missing(format!("`{}`", project.name), known_environments(project, environment)),
-            // Who may not see the project may be able to see its folders, and these know the environment.
-            Err(_) => match self.api.folders(self.cx).await {
-                Ok(_) => folder(),
-                Err(Failure::Refused(refusal)) if refusal.is_of_environment() => missing(
-                    format!("`{}`", self.api.project),
-                    "write the slug of the environment, as it stands in the project's settings".to_owned(),
-                ),
-                Err(failure) => match failure.into_error("the list of folders") {
-                    // A moment later it can be told.
-                    passing if passing.is_temporary() => passing,
-                    _ => FetchError::new(
-                        FetchErrorKind::PlaceNotFound,
-                        format!("folder or environment not found: {}{said}", self.place),
-                    )
-                    .help("check `environment` and the reference's folder against the project"),
-                },
+        let project = self.api.project(self.cx).await;
+        if let Ok(project) = project
+            && !project.environments.iter().any(|known| known.slug == *environment)
+        {
+            return missing(format!("`{}`", project.name), known_environments(project, environment));
+        }
+        let is_below_root = self.api.root != "/" && *environment == self.api.environment;
+        if project.is_ok() && !is_below_root {
+            return folder();
+        }
+        // Who may not see the project may be able to see its folders, and these know the environment.
+        match self.api.folders(self.cx).await {
+            Ok(folders) if is_below_root && !folders.contains(&self.api.root) => FetchError::new(
+                FetchErrorKind::PlaceNotFound,
+                format!("folder not found: `{}`, which the store's `path` names{said}", self.api.root),
+            )
+            .help("correct `path` on the store, or `INFISICAL_SECRET_PATH`; case matters"),
+            Ok(_) => folder(),
+            Err(Failure::Refused(refusal)) if refusal.is_of_environment() => missing(
+                format!("`{}`", self.api.project),
+                "write the slug of the environment, as it stands in the project's settings".to_owned(),
+            ),
+            Err(failure) => match failure.into_error("the list of folders") {
+                // A moment later it can be told.
+                passing if passing.is_temporary() => passing,
+                _ => ambiguous(),
             },
         }
     }

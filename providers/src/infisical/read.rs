@@ -251,6 +251,27 @@ impl Folder<'_> {
         }
     }
 
+    /// Tells an import that brings nothing from one that is out of reach, whose names would be missing
+    /// without a word.
+    pub(super) async fn prove_silent(&self, imported: &Place) -> Result<(), FetchError> {
+        let silent = Folder { api: self.api, cx: self.cx, place: imported.clone() };
+        let proof = match silent.admit().await {
+            Ok(()) => silent.prove_empty().await,
+            refused => refused,
+        };
+        let Err(error) = proof else { return Ok(()) };
+        Err(match error.kind() {
+            // What is gone brings nothing, and nothing of it is missing.
+            FetchErrorKind::NotFound => return Ok(()),
+            FetchErrorKind::Forbidden | FetchErrorKind::Hidden => FetchError::new(
+                FetchErrorKind::Forbidden,
+                format!("{} imports {imported}, which is out of reach: {}", self.place, error.message()),
+            )
+            .help("grant reading that folder too, or take the import out in Infisical"),
+            _ => error,
+        })
+    }
+
     /// Tells the book of targets what a list showed, where a wanted value refers to something.
     pub(super) fn teach(&self, targets: &Targets<'_>, merged: &Merged, wanted: impl Fn(&str) -> bool) {
         let refers = merged.found.iter().any(|(name, found)| {

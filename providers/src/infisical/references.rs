@@ -4,8 +4,9 @@
 //! the text of a circular one, all without an error. So every target is read before a value that was put
 //! together from it is believed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, try_join_all};
@@ -20,6 +21,8 @@ use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
 
 /// How deep references may go: the server follows no more.
 const DEEPEST: usize = 10;
+/// How many steps putting a value together may take beyond its length: what takes more is made to.
+const STEPS: usize = 100_000;
 
 /// Returns the names between `${` and `}` in a value, by the server's own pattern, `[a-zA-Z0-9-_.]+`.
 pub(super) fn references(value: &SecretValue) -> Vec<&str> {
@@ -151,9 +154,16 @@ impl<'a> Targets<'a> {
         self.walk(root, root.value, root.home, std::slice::from_ref(&root.address)).await
     }
 
-    /// Puts a value together from what is known of its targets.
-    pub(super) async fn assemble(&self, value: &SecretValue, home: Option<&Place>) -> Option<SecretValue> {
-        let text = self.filled_in(value, home, 0).await?;
+    /// Puts a value together from what is known of its targets; `None` where that would be longer than
+    /// `longest` bytes, or takes more steps than any real value does.
+    pub(super) async fn assemble(
+        &self,
+        value: &SecretValue,
+        home: Option<&Place>,
+        longest: usize,
+    ) -> Option<SecretValue> {
+        let work = AtomicUsize::new(longest.saturating_add(STEPS));
+        let text = self.filled_in(value, home, 0, &work).await?;
         Some(SecretValue::copy_of(text.expose()))
     }
 
@@ -165,16 +175,25 @@ impl<'a> Targets<'a> {
         trail: &'s [Address],
     ) -> BoxFuture<'s, Result<Reach, FetchError>> {
         Box::pin(async move {
-            let followed = references(value).into_iter().map(|reference| async move {
+            let mut seen = BTreeSet::new();
+            let wanted: Vec<&str> =
+                references(value).into_iter().filter(|reference| seen.insert(*reference)).collect();
+            // What is not known yet is read at once; the descent is one after another, so that no target is
+            // walked twice however many ways lead to it.
+            let read = wanted.into_iter().map(|reference| async move {
                 let address = Address::of(reference, home).ok_or_else(|| homeless(root, reference))?;
                 if let Some(start) = trail.iter().position(|known| *known == address) {
                     return Err(circular(root, trail.get(start..).unwrap_or_default(), &address));
                 }
                 let cell = self.cell(&address);
-                let target = match cell.get_or_init(|| self.read(&address)).await {
-                    Ok(target) => target,
-                    Err(lack) => return Err(lacking(root, trail, reference, &address, lack)),
-                };
+                if let Err(lack) = cell.get_or_init(|| self.read(&address)).await {
+                    return Err(lacking(root, trail, reference, &address, lack));
+                }
+                Ok((address, cell))
+            });
+            let mut sum = Reach::default();
+            for (address, cell) in try_join_all(read.collect::<Vec<_>>()).await? {
+                let Some(Ok(target)) = cell.get() else { continue };
                 let known = self.proven().get(&address).copied();
                 let below = match known {
                     Some(reach) => reach,
@@ -191,13 +210,10 @@ impl<'a> Targets<'a> {
                 if trail.len() + below.depth > DEEPEST {
                     return Err(too_deep(root));
                 }
-                Ok(Reach { depth: below.depth + 1, imported: below.imported || target.imported })
-            });
-            let reached = try_join_all(followed.collect::<Vec<_>>()).await?;
-            Ok(reached.into_iter().fold(Reach::default(), |sum, one| Reach {
-                depth: sum.depth.max(one.depth),
-                imported: sum.imported || one.imported,
-            }))
+                sum.depth = sum.depth.max(below.depth + 1);
+                sum.imported |= below.imported || target.imported;
+            }
+            Ok(sum)
         })
     }
 
@@ -206,18 +222,24 @@ impl<'a> Targets<'a> {
         value: &'s SecretValue,
         home: Option<&'s Place>,
         depth: usize,
+        work: &'s AtomicUsize,
     ) -> BoxFuture<'s, Option<SecretValue>> {
         Box::pin(async move {
             if depth > DEEPEST {
                 return None;
             }
             let mut rest = value.expose_str()?;
+            // What stands between the references ends in the result, each time that it is filled in.
+            let between: usize =
+                references(value).iter().map(|reference| reference.len() + "${}".len()).sum();
+            let cost = rest.len().saturating_sub(between) + 1;
+            work.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost)).ok()?;
             let mut text = zeroize::Zeroizing::new(Vec::new());
             for reference in references(value) {
                 let (before, after) = rest.split_once(&format!("${{{reference}}}"))?;
                 let cell = self.cell(&Address::of(reference, home)?);
                 let target = cell.get()?.as_ref().ok()?;
-                let inner = self.filled_in(&target.value, target.home.as_ref(), depth + 1).await?;
+                let inner = self.filled_in(&target.value, target.home.as_ref(), depth + 1, work).await?;
                 text.extend_from_slice(before.as_bytes());
                 text.extend_from_slice(inner.expose());
                 rest = after;

@@ -4,6 +4,7 @@ use reqwest::Url;
 use reqwest::header::HeaderName;
 use serde::Deserialize;
 
+use super::login::later;
 use super::login::text;
 use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
 use crate::http::{Request, Site, send};
@@ -55,11 +56,17 @@ pub(super) async fn managed_identity(
             let Issued { access_token } = answer.json()?;
             Ok(access_token)
         }
-        status @ (404 | 408 | 410 | 429 | 500..) => Err(FetchError::new(
-            FetchErrorKind::Unavailable,
-            format!("`{}` cannot issue a token of a managed identity now: status {status}", answer.host()),
-        )
-        .help("try again later, or look at the identities of the machine")),
+        status @ (404 | 408 | 410 | 429 | 500..) => Err(later(
+            &answer,
+            FetchError::new(
+                FetchErrorKind::Unavailable,
+                format!(
+                    "`{}` cannot issue a token of a managed identity now: status {status}",
+                    answer.host()
+                ),
+            )
+            .help("try again later, or look at the identities of the machine"),
+        )),
         status => Err(FetchError::new(
             FetchErrorKind::Unauthenticated,
             format!(

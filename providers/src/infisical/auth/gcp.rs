@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::login::later;
 use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
 use crate::http::{Request, Site, send};
 
@@ -39,11 +40,14 @@ pub(super) async fn of_machine(cx: &Context, identity: &str) -> Result<SecretVal
     })?;
     match answer.status() {
         200..300 => Ok(SecretValue::copy_of(answer.body().trim_ascii())),
-        status @ (408 | 429 | 500..) => Err(FetchError::new(
-            FetchErrorKind::Unavailable,
-            format!("`{}` cannot issue an identity token now: status {status}", answer.host()),
-        )
-        .help("try again later, or look at the machine's service account")),
+        status @ (408 | 429 | 500..) => Err(later(
+            &answer,
+            FetchError::new(
+                FetchErrorKind::Unavailable,
+                format!("`{}` cannot issue an identity token now: status {status}", answer.host()),
+            )
+            .help("try again later, or look at the machine's service account"),
+        )),
         status => Err(unauthorized(format!(
             "`{}` issues no identity token for this machine: status {status}",
             answer.host()
@@ -89,9 +93,7 @@ pub(super) fn signed_by_key(cx: &Context, path: &str, identity: &str) -> Result<
         unauthorized(format!("the service account's key file `{}` {why}", path.display()))
             .help("name a JSON key file of a service account in `auth.service_account_key_file`")
     };
-    let text = std::fs::read(&path)
-        .map(Zeroizing::new)
-        .map_err(|error| refuse(&format!("cannot be read: {error}")))?;
+    let text = crate::files::read(&path).map_err(|error| refuse(&format!("cannot be read: {error}")))?;
     // The decoder's own text may quote the key.
     let file: KeyFile = serde_json::from_slice(&text).map_err(|_| refuse("is no JSON key file"))?;
     let key = PrivatePkcs8KeyDer::from_pem_slice(file.private_key.expose())

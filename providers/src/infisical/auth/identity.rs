@@ -119,9 +119,7 @@ pub(super) fn service_account_token(cx: &Context, path: &str) -> Result<SecretVa
         )
         .help("run this in a pod that mounts its token, or set `auth.service_account_token_path`")
     };
-    let token = std::fs::read(&path)
-        .map(zeroize::Zeroizing::new)
-        .map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    let token = crate::files::read(&path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
     match token.trim_ascii() {
         [] => Err(refuse("is empty".to_owned())),
         token => Ok(SecretValue::copy_of(token)),

@@ -9,6 +9,9 @@ use super::super::error::Refusal;
 use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
 use crate::http::{Answer, Request, Site, send};
 
+/// The room for a login's body, in bytes. A JWT takes some thousands.
+const ROOM: usize = 64 * 1024;
+
 /// What a login gave.
 pub(super) struct Issued {
     /// The access token.
@@ -38,12 +41,14 @@ pub(super) async fn log_in(
     method: &str,
     body: &impl Serialize,
 ) -> Result<Issued, FetchError> {
-    let body = serde_json::to_vec(body).map(Zeroizing::new).map_err(|_| {
+    // Room for any credential at once: a buffer that grows leaves copies behind that nothing wipes.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
+    serde_json::to_writer(&mut *bytes, body).map_err(|_| {
         FetchError::new(FetchErrorKind::Unauthenticated, "unauthorized: the credentials cannot be sent")
             .help("copy the credentials under `auth` again")
     })?;
     cx.meter().login();
-    let answer = send(cx, site, Request::post(format!("/api/v1/auth/{route}/login")).json(body)).await?;
+    let answer = send(cx, site, Request::post(format!("/api/v1/auth/{route}/login")).json(bytes)).await?;
     if !answer.is_success() {
         return Err(refused(&answer, method));
     }
@@ -77,5 +82,13 @@ pub(super) fn refused(answer: &Answer, method: &str) -> FetchError {
     match Refusal::read(answer) {
         Ok(refusal) => refusal.explain_login(method),
         Err(error) => error.temporary(false),
+    }
+}
+
+/// Adds the pause that a service asked for, where it did.
+pub(super) fn later(answer: &Answer, error: FetchError) -> FetchError {
+    match answer.retry_after() {
+        Some(pause) => error.retry_after(pause),
+        None => error,
     }
 }

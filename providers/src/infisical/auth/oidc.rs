@@ -5,6 +5,7 @@ use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
 
 use super::super::config::{ASK_AT, ASK_WITH, IdToken, JWTS};
+use super::login::later;
 use crate::contract::{Context, FetchError, FetchErrorKind, SecretValue};
 use crate::http::{Request, Site, Tls, send};
 
@@ -65,11 +66,14 @@ async fn github(
             let Issued { value } = answer.json()?;
             Ok(value)
         }
-        status @ (408 | 429 | 500..) => Err(FetchError::new(
-            FetchErrorKind::Unavailable,
-            format!("GitHub cannot issue an identity token now: `{}` answered {status}", answer.host()),
-        )
-        .help("try again later, or see GitHub's status page")),
+        status @ (408 | 429 | 500..) => Err(later(
+            &answer,
+            FetchError::new(
+                FetchErrorKind::Unavailable,
+                format!("GitHub cannot issue an identity token now: `{}` answered {status}", answer.host()),
+            )
+            .help("try again later, or see GitHub's status page"),
+        )),
         status => Err(unauthorized(format!(
             "GitHub refused to issue an identity token: `{}` answered {status}",
             answer.host()

@@ -68,3 +68,27 @@ async fn a_server_that_leaves_a_filter_aside_is_found_out() {
         assert!(error.message().contains("got others"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_mesh_of_references_is_walked_once_and_not_put_together_without_end() {
+    // Each level refers to all of the next: a million million ways, and some seventy secrets.
+    const WIDE: usize = 12;
+    const DEEP: usize = 7;
+    let value_of = |level: usize| -> String {
+        let next = |index: usize| format!("${{S{}_{index}}}", level + 1);
+        if level < DEEP { (0..WIDE).map(next).collect() } else { "x".to_owned() }
+    };
+    let server = Server::start(move |seen| match (seen.path.as_str(), seen.name()) {
+        (LOGIN, _) => logged_in("token-1"),
+        (_, Some(name)) => {
+            let level = name.trim_start_matches('S').split('_').next().and_then(|level| level.parse().ok());
+            one(&secret("dev", "/", &name, &value_of(level.unwrap_or_default())))
+        }
+        _ => Reply::no_route(seen),
+    })
+    .await;
+    let started = std::time::Instant::now();
+    let error = server.store().error(Locator::new("S0_0")).await;
+    assert_eq!(error.kind(), FetchErrorKind::Malformed, "{error}");
+    assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+}
