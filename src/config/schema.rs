@@ -172,10 +172,16 @@ impl<'a> Walk<'a> {
     fn node(&mut self, node: &Node, schema: &'a Value) {
         let schema = self.follow(schema);
         if let Some(branches) = schema.get("anyOf").and_then(Value::as_array) {
-            let fitting = branches.iter().map(|branch| self.follow(branch)).find(|branch| fits(node, branch));
-            match fitting {
-                Some(branch) => self.node(node, branch),
-                None => self.errors.push(wrong(node, &needed(schema))),
+            let fitting: Vec<&Value> = branches
+                .iter()
+                .map(|branch| self.follow(branch))
+                .filter(|branch| fits(node, branch))
+                .collect();
+            // Of several forms of mapping the one is meant whose keys are there.
+            match (fitting.iter().find(|branch| has_required(node, branch)), fitting.as_slice()) {
+                (Some(branch), _) | (None, [branch]) => self.node(node, branch),
+                (None, []) => self.errors.push(wrong(node, &needed(schema))),
+                (None, several) => self.of_no_form(node, several),
             }
             return;
         }
@@ -194,6 +200,14 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Reports the keys of a mapping that has the keys of none of its forms.
+    fn of_no_form(&mut self, node: &Node, forms: &[&'a Value]) {
+        let properties = forms.iter().filter_map(|form| form.get("properties")?.as_object());
+        let known: Map<String, Value> = properties.flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let unknown = node.entries().iter().filter(|(key, _)| !known.contains_key(&key.name));
+        self.errors.extend(unknown.map(|(key, _)| unknown_key(key, Some(&known))));
+    }
+
     fn mapping(&mut self, entries: &[(Key, Node)], schema: &'a Value) {
         let schema = self.branch(entries, schema);
         let properties = schema.get("properties").and_then(Value::as_object);
@@ -201,7 +215,7 @@ impl<'a> Walk<'a> {
         for (key, node) in entries {
             match (properties.and_then(|properties| properties.get(&key.name)), additional) {
                 (Some(property), _) => self.node(node, property),
-                (None, Some(Value::Bool(false))) => self.errors.push(unknown(key, properties)),
+                (None, Some(Value::Bool(false))) => self.errors.push(unknown_key(key, properties)),
                 (None, Some(schema)) => self.node(node, schema),
                 (None, None) => {}
             }
@@ -225,7 +239,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn unknown(key: &Key, properties: Option<&Map<String, Value>>) -> ConfigError {
+fn unknown_key(key: &Key, properties: Option<&Map<String, Value>>) -> ConfigError {
     let known = || properties.into_iter().flat_map(Map::keys).map(String::as_str);
     let help = did_you_mean(&key.name, known()).unwrap_or_else(|| {
         format!(
@@ -234,6 +248,12 @@ fn unknown(key: &Key, properties: Option<&Map<String, Value>>) -> ConfigError {
         )
     });
     ConfigError::at(Code::UnknownField, key.span, format!("unknown key `{}`", key.name)).help(help)
+}
+
+/// Says whether a node has every key that a schema requires.
+fn has_required(node: &Node, schema: &Value) -> bool {
+    let required = schema.get("required").and_then(Value::as_array);
+    required.into_iter().flatten().filter_map(Value::as_str).all(|name| node.get(name).is_some())
 }
 
 /// Says whether a node has one of the types that a schema asks for.

@@ -109,3 +109,21 @@ fn a_pipe_or_a_device_keeps_nobody_waiting() {
     let _ = run(&server, "{file: /dev/zero}").exec("true").run().code(125).stderr_has("it is a pipe or");
     assert_eq!(server.total(), 0);
 }
+
+#[test]
+fn another_mistake_of_the_file_makes_no_mistake_of_a_credential() {
+    let server = project();
+    for secret in ["{file: nope}", "{systemd: name}", "{from: {store: other/KEY}}", "'${SECRET}'"] {
+        let options =
+            options_with(&server.url(), &format!("{{client_id: '${{ID}}', client_secret: {secret}}}"));
+        let config = file(&options, "A: {from: infisical/ONE}")
+            .replace("envs:", "  other: {type: env}\nenvironments: {}\nenvs:");
+        let errors = Dsops::new().config(config).args(["--error-format", "json", "validate"]).run().code(3);
+        let codes: Vec<_> = errors.stderr_json().iter().map(|error| error["message"].clone()).collect();
+        assert_eq!(codes, ["unknown key `environments`"], "{secret}");
+    }
+    let options = options_with(&server.url(), "{client_id: '${ID}', client_secret: {path: nope}}");
+    let config = file(&options, "A: {from: infisical/ONE}").replace("envs:", "environments: {}\nenvs:");
+    let output = Dsops::new().config(config).args(["validate"]).run().code(3);
+    let _ = output.stderr_has("unknown key `path`").stderr_has("`from`, `file` and `systemd`");
+}
