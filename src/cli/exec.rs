@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use dsops::config::{Config, Expander, Store, StoreCredential, parse_duration};
 use dsops::environment::{ChildEnvironment, Inherit, Options, Precedence, Source};
-use dsops::exec::{self, ExecError, Timeout};
+use dsops::exec::{self, ExecError, KILL_AFTER, Supervision};
 use dsops::exit;
 use dsops::plan::Plan;
 use dsops::resolve::Resolution;
@@ -35,9 +35,15 @@ pub(crate) struct Exec {
     /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND", required_unless_present = "print")]
     command: Vec<OsString>,
-    /// End the command after this time, with SIGTERM and 5 s later SIGKILL: `90s`, `5m`
+    /// Stay beside the command instead of becoming it; also implied by what needs it
+    #[arg(long)]
+    supervise: bool,
+    /// End the command after this time: `90s`, `5m`
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
+    /// The time between SIGTERM and SIGKILL where dsops ends the command; 5 s where this is absent
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    kill_after: Option<Duration>,
     /// Start the command in this directory
     #[arg(long, value_name = "DIR")]
     working_dir: Option<PathBuf>,
@@ -136,6 +142,11 @@ impl Exec {
         })
     }
 
+    /// Says whether dsops stays beside the command.
+    fn stays(&self) -> bool {
+        self.supervise || self.timeout.is_some() || self.kill_after.is_some()
+    }
+
     fn start(&self, environment: ChildEnvironment, hardened: &exec::Hardened) -> Outcome {
         let mut words = self.command.iter().cloned();
         let command = exec::Command {
@@ -144,11 +155,16 @@ impl Exec {
             working_dir: self.working_dir.clone(),
             environment,
         };
-        let Some(after) = self.timeout else {
+        if !self.stays() {
             let Err(error) = exec::replace(command, hardened);
             return Err(failed(&error));
+        }
+        let supervision = Supervision {
+            timeout: self.timeout,
+            kill_after: self.kill_after.unwrap_or(KILL_AFTER),
+            changes: None,
         };
-        exec::supervise(command, hardened, Timeout::new(after)).map_err(|error| failed(&error))?.end_alike()
+        exec::supervise(command, hardened, supervision).map_err(|error| failed(&error))?.end_alike()
     }
 }
 

@@ -108,6 +108,12 @@ pub(crate) type Outcome = Result<u8, Stop>;
 /// Runs the program and returns its exit code.
 pub(crate) fn main() -> u8 {
     let args: Vec<OsString> = std::env::args_os().collect();
+    // Before anything looks at the environment: it is the one of the command that is to be started.
+    if let [_, word, rest @ ..] = args.as_slice()
+        && word == dsops::exec::START_WORD
+    {
+        return dsops::exec::start(rest);
+    }
     let env: EnvSnapshot = std::env::vars_os().collect();
     if completion::answer(&args, &env) {
         return exit::OK;

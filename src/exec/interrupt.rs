@@ -29,8 +29,8 @@ pub async fn interruptible<T>(future: impl Future<Output = T>) -> T {
     };
     drop(signals);
     // Dropped futures have told their programs' groups to end; now the signal does what it does.
-    let _ = nix::sys::signal::raise(signal);
-    std::process::exit(crate::exit::for_signal(signal as i32).into())
+    let _ = dsops_os::send(nix::unistd::getpid().as_raw(), signal);
+    std::process::exit(crate::exit::for_signal(signal).into())
 }
 
 /// Runs a future to its end.
@@ -41,7 +41,7 @@ pub async fn interruptible<T>(future: impl Future<Output = T>) -> T {
 
 /// Says whether a signal asks dsops to end, and was not ignored when dsops was started.
 #[cfg(target_os = "linux")]
-fn ends(signal: nix::sys::signal::Signal) -> bool {
+fn ends(signal: i32) -> bool {
     use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
     // proc_pid_status(5): a bit mask in hexadecimal, the first signal in the lowest bit.
@@ -49,6 +49,6 @@ fn ends(signal: nix::sys::signal::Signal) -> bool {
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
         u64::from_str_radix(mask.trim(), 16).ok()
     });
-    let is_ignored = ignored.unwrap_or(0) >> (signal as i32 - 1) & 1 == 1;
-    matches!(signal, SIGHUP | SIGINT | SIGQUIT | SIGTERM) && !is_ignored
+    let is_ignored = ignored.unwrap_or(0) >> (signal - 1) & 1 == 1;
+    [SIGHUP, SIGINT, SIGQUIT, SIGTERM].iter().any(|ending| *ending as i32 == signal) && !is_ignored
 }

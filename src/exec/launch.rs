@@ -1,4 +1,4 @@
-//! A command made ready for the kernel: found, its arguments in place, its directory entered.
+//! A command made ready for the kernel: found, its arguments in place.
 
 use std::env;
 use std::ffi::{CStr, CString, OsStr};
@@ -20,14 +20,14 @@ pub(super) struct Launch {
     file: PathBuf,
     path: CString,
     argv: Vec<CString>,
+    working_dir: Option<PathBuf>,
     environment: ChildEnvironment,
 }
 
 impl Launch {
-    /// Finds the program and enters the working directory.
+    /// Finds the program, and sees that the working directory is one.
     ///
-    /// dsops itself enters it: it reads no file any more, and a relative path then means to the
-    /// kernel what it means to the child.
+    /// The path of the program is relative to the working directory where it is relative.
     pub(super) fn prepare(command: Command) -> Result<Self, ExecError> {
         let Command { program, args, working_dir, environment } = command;
         let directory = working_dir.as_deref().unwrap_or(Path::new("."));
@@ -39,39 +39,48 @@ impl Launch {
         let file = find(&program, environment.path(), directory)?;
         let argv = std::iter::once(&program).chain(&args).map(to_c).collect::<Result<_, _>>()?;
         let path = to_c(&file)?;
-        if let Some(directory) = working_dir {
-            env::set_current_dir(&directory).map_err(|error| cannot_enter(&directory).caused_by(error))?;
-        }
-        Ok(Self { file, path, argv, environment })
+        Ok(Self { file, path, argv, working_dir, environment })
+    }
+
+    /// Enters the working directory, where it is another one than this.
+    pub(super) fn enter(&self) -> Result<(), ExecError> {
+        let Some(directory) = &self.working_dir else { return Ok(()) };
+        env::set_current_dir(directory).map_err(|error| cannot_enter(directory).caused_by(error))
+    }
+
+    /// Returns the path of the program as execve(2) takes it.
+    pub(super) fn path(&self) -> &CStr {
+        &self.path
+    }
+
+    /// Returns the arguments, the program's name first.
+    pub(super) fn argv(&self) -> impl Iterator<Item = &CStr> {
+        self.argv.iter().map(CString::as_c_str)
+    }
+
+    /// Returns the working directory, where it is another one than this.
+    pub(super) fn working_dir(&self) -> Option<&Path> {
+        self.working_dir.as_deref()
+    }
+
+    /// Returns the environment as execve(2) takes it.
+    pub(super) fn entries(&self) -> Vec<&CStr> {
+        self.environment.entries()
     }
 
     /// Starts it in the way given, which gets path, arguments and environment.
-    ///
-    /// A text file without `#!` is run by `/bin/sh`, as execvp(3) does and as it would be from a
-    /// shell or with env(1). This is the user's own command; nothing of a store's is ever run so.
     pub(super) fn start<T>(
         &self,
         start: impl Fn(&CStr, &[&CStr], &[&CStr]) -> nix::Result<T>,
     ) -> Result<T, ExecError> {
-        let environment = self.environment.entries();
-        let argv: Vec<&CStr> = self.argv.iter().map(CString::as_c_str).collect();
-        match start(&self.path, &argv, &environment) {
-            Ok(started) => Ok(started),
-            Err(Errno::ENOEXEC) if self.is_text() => {
-                let argv: Vec<&CStr> =
-                    [SHELL, self.path.as_c_str()].into_iter().chain(argv.into_iter().skip(1)).collect();
-                start(SHELL, &argv, &environment).map_err(|errno| self.explain(errno))
-            }
-            Err(errno) => Err(self.explain(errno)),
-        }
+        let environment = self.entries();
+        let argv: Vec<&CStr> = self.argv().collect();
+        start_or_run(&self.path, &argv, |path, argv| start(path, argv, &environment))
+            .map_err(|errno| self.explain(errno))
     }
 
-    /// Says whether a shell can read the file: a program for another machine has NUL bytes.
-    fn is_text(&self) -> bool {
-        !start_of(&self.file).contains(&0)
-    }
-
-    fn explain(&self, errno: Errno) -> ExecError {
+    /// Says why it could not be started.
+    pub(super) fn explain(&self, errno: Errno) -> ExecError {
         let name = self.file.display();
         match errno {
             Errno::E2BIG => ExecError::new(
@@ -95,11 +104,32 @@ impl Launch {
     }
 }
 
+/// Starts a program; a text file without `#!` is run by `/bin/sh`, as execvp(3) does and as it would be from a shell
+/// or with env(1). This is the user's own command; nothing of a store's is ever run so.
+pub(super) fn start_or_run<T>(
+    path: &CStr,
+    argv: &[&CStr],
+    start: impl Fn(&CStr, &[&CStr]) -> nix::Result<T>,
+) -> nix::Result<T> {
+    match start(path, argv) {
+        Err(Errno::ENOEXEC) if is_text(path) => {
+            let argv: Vec<&CStr> = [SHELL, path].into_iter().chain(argv.iter().copied().skip(1)).collect();
+            start(SHELL, &argv)
+        }
+        outcome => outcome,
+    }
+}
+
+/// Says whether a shell can read the file: a program for another machine has NUL bytes.
+fn is_text(path: &CStr) -> bool {
+    !start_of(Path::new(OsStr::from_bytes(path.to_bytes()))).contains(&0)
+}
+
 fn cannot_execute(message: String) -> ExecError {
     ExecError::new(ExecErrorKind::NotExecutable, message)
 }
 
-fn cannot_enter(directory: &Path) -> ExecError {
+pub(super) fn cannot_enter(directory: &Path) -> ExecError {
     let name = directory.display();
     ExecError::new(
         ExecErrorKind::WorkingDirectory,

@@ -2,12 +2,16 @@
 
 mod error;
 mod find;
+mod given;
 mod harden;
 mod interrupt;
 mod launch;
 mod replace;
 mod signals;
+mod spawn;
+mod start;
 mod supervise;
+mod target;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,7 +23,9 @@ pub use find::find;
 pub use harden::{Hardened, harden};
 pub use interrupt::interruptible;
 pub use replace::replace;
-pub use supervise::{Ended, Timeout, supervise};
+pub use spawn::ChildSide;
+pub use start::{WORD as START_WORD, start};
+pub use supervise::{Change, Changes, Ended, KILL_AFTER, Supervision, supervise};
 
 /// What to start, and in which environment.
 pub struct Command {

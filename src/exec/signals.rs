@@ -8,10 +8,10 @@ use std::io;
 
 use nix::sys::signal::{SigSet, Signal};
 
-/// One signal that arrived.
+/// One signal that arrived, by number: real-time signals have no names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Received {
-    pub(super) signal: Signal,
+    pub(super) signal: i32,
     pub(super) sender: Sender,
 }
 
@@ -24,23 +24,20 @@ pub(super) enum Sender {
     Process,
 }
 
-/// Returns all signals that can be passed on: not those that cannot be caught, not the faults of a
-/// process itself, and not `SIGPIPE`, which tells a process about its own writes.
-fn passed_on() -> impl Iterator<Item = Signal> {
-    Signal::iterator().filter(|signal| {
-        !matches!(
-            signal,
-            Signal::SIGKILL
-                | Signal::SIGSTOP
-                | Signal::SIGSEGV
-                | Signal::SIGBUS
-                | Signal::SIGFPE
-                | Signal::SIGILL
-                | Signal::SIGTRAP
-                | Signal::SIGSYS
-                | Signal::SIGPIPE
-        )
-    })
+/// Returns the signals that are left alone: those that cannot be caught, the faults of a process itself, and
+/// `SIGPIPE`, which tells a process about its own writes.
+fn left_alone() -> [Signal; 9] {
+    [
+        Signal::SIGKILL,
+        Signal::SIGSTOP,
+        Signal::SIGSEGV,
+        Signal::SIGBUS,
+        Signal::SIGFPE,
+        Signal::SIGILL,
+        Signal::SIGTRAP,
+        Signal::SIGSYS,
+        Signal::SIGPIPE,
+    ]
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -49,7 +46,7 @@ mod platform {
     use tokio::io::unix::AsyncFd;
     use tokio::signal::unix::{self, SignalKind};
 
-    use super::{Received, Sender, SigSet, Signal, io, passed_on};
+    use super::{Received, Sender, SigSet, io, left_alone};
 
     /// The stream of signals; the mask is as before when it is dropped.
     pub(in crate::exec) struct Signals {
@@ -67,7 +64,9 @@ mod platform {
             // Started with `SIGCHLD` ignored, dsops would never hear of a child: a handler, which is
             // never run since the signal is blocked, is all that can be put in its place.
             let _ = unix::signal(SignalKind::child())?;
-            let set: SigSet = passed_on().collect();
+            // All there are, real-time signals too.
+            let mut set = SigSet::all();
+            left_alone().into_iter().for_each(|signal| set.remove(signal));
             let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
             let fd = AsyncFd::new(fd)?;
             let before = SigSet::thread_get_mask()?;
@@ -88,8 +87,7 @@ mod platform {
                     ready.clear_ready();
                     continue;
                 };
-                let number = i32::try_from(info.ssi_signo).unwrap_or(0);
-                let Ok(signal) = Signal::try_from(number) else { continue };
+                let signal = i32::try_from(info.ssi_signo).unwrap_or(0);
                 // `SI_KERNEL` and every reason of the kernel's own are positive: sigaction(2).
                 let sender = if info.ssi_code > 0 { Sender::Kernel } else { Sender::Process };
                 return Ok(Received { signal, sender });
@@ -112,19 +110,22 @@ mod platform {
 
     use tokio::signal::unix::{self, SignalKind};
 
-    use super::{Received, Sender, SigSet, Signal, io, passed_on};
+    use super::{Received, Sender, SigSet, Signal, io, left_alone};
 
     /// The stream of signals. Handlers cannot be taken back without `unsafe`.
     pub(in crate::exec) struct Signals {
-        streams: Mutex<Vec<(Signal, unix::Signal)>>,
+        streams: Mutex<Vec<(i32, unix::Signal)>>,
         before: SigSet,
     }
 
     impl Signals {
         /// Starts to collect signals.
         pub(in crate::exec) fn collect() -> io::Result<Self> {
-            let streams = passed_on()
-                .filter_map(|signal| Some((signal, unix::signal(SignalKind::from_raw(signal as i32)).ok()?)))
+            let streams = Signal::iterator()
+                .filter(|signal| !left_alone().contains(signal))
+                .filter_map(|signal| {
+                    Some((signal as i32, unix::signal(SignalKind::from_raw(signal as i32)).ok()?))
+                })
                 .collect();
             Ok(Self { streams: Mutex::new(streams), before: SigSet::thread_get_mask()? })
         }
@@ -155,14 +156,8 @@ mod platform {
 pub(super) use platform::Signals;
 
 /// Says whether a terminal sends this signal to its whole foreground group: termios(3) and tty_ioctl(4).
-pub(super) fn is_from_terminal(signal: Signal) -> bool {
-    matches!(
-        signal,
-        Signal::SIGINT
-            | Signal::SIGQUIT
-            | Signal::SIGTSTP
-            | Signal::SIGTTIN
-            | Signal::SIGTTOU
-            | Signal::SIGWINCH
-    )
+pub(super) fn is_from_terminal(signal: i32) -> bool {
+    [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGWINCH]
+        .iter()
+        .any(|from_terminal| *from_terminal as i32 == signal)
 }

@@ -1,46 +1,72 @@
-//! Stays beside the command for the time it may take, and ends as it ended.
+//! Stays beside the command, and ends as it ended.
 //!
 //! With a controlling terminal the command is in the process group of dsops, so that it can use the terminal
 //! and a shell's job control reaches both; what the terminal sends, both get, and dsops
 //! passes nothing on twice. Without one the command leads a group of its own, so that
 //! what it started ends with it.
 //!
-//! Known limits: with a terminal the time's end reaches the command and not what it started, as with
-//! `timeout --foreground`, since the group may hold the rest of a pipeline. `SIGKILL` to dsops leaves the command running (the parent-death signal has to be
-//! set between fork and exec), and real-time signals are not passed on, since `nix` cannot name them.
+//! Known limit: with a terminal the time's end reaches the command and not what it started, as with
+//! `timeout --foreground`, since the group may hold the rest of a pipeline.
 
-use std::fs::File;
+use std::cell::Cell;
 use std::process;
+use std::rc::Rc;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
-use nix::sys::signal::{SigSet, Signal, kill, killpg, raise};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, getpgid, getpgrp, getppid, getsid};
+use futures::StreamExt as _;
+use futures::stream::LocalBoxStream;
+use nix::libc;
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::getpid;
 use tokio::time::{Instant, sleep_until};
 
 use super::launch::Launch;
-use super::replace::default_sigpipe;
-use super::signals::{Received, Sender, Signals, is_from_terminal};
+use super::signals::{Received, Signals};
+use super::spawn::{Beside, ChildSide};
+use super::target::{Group, Target};
 use super::{Command, ExecError, ExecErrorKind, Hardened};
 use crate::exit;
 
-/// How long a command may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeout {
-    /// The time after which it gets `SIGTERM`.
-    pub after: Duration,
-    /// The time after that until `SIGKILL`.
+/// The time between asking a command to end and ending it, where nothing else is said.
+pub const KILL_AFTER: Duration = Duration::from_secs(5);
+
+/// What dsops stays beside a command for.
+pub struct Supervision {
+    /// The time after which the command, with all its restarts, gets `SIGTERM`.
+    pub timeout: Option<Duration>,
+    /// The time from a `SIGTERM` of dsops's own until `SIGKILL`.
     pub kill_after: Duration,
+    /// What the command is to hear of while it runs.
+    pub changes: Option<Changes>,
 }
 
-impl Timeout {
-    /// Returns a timeout that gives the command five seconds to end.
-    #[must_use]
-    pub fn new(after: Duration) -> Self {
-        Self { after, kill_after: Duration::from_secs(5) }
+impl Default for Supervision {
+    fn default() -> Self {
+        Self { timeout: None, kill_after: KILL_AFTER, changes: None }
     }
+}
+
+/// What changes while a command runs.
+pub struct Changes {
+    /// The changes, one by one. They are waited for in the supervisor's own runtime.
+    pub stream: LocalBoxStream<'static, Change>,
+    /// Whether a fetch is under way, whose programs are not the supervisor's to wait for.
+    pub fetching: Rc<Cell<bool>>,
+}
+
+/// Something that happened while a command runs.
+pub enum Change {
+    /// The command is to be ended, and started again like this.
+    Restart {
+        /// The command with its new environment.
+        command: Command,
+        /// Hears why it cannot be started, where it cannot; the one before goes on then.
+        refused: Box<dyn FnOnce(&ExecError)>,
+    },
+    /// The command is to be sent this signal.
+    Signal(Signal),
+    /// A fetch is over, and the command need not hear of it.
+    Nothing,
 }
 
 /// How a command ended.
@@ -48,8 +74,8 @@ impl Timeout {
 pub enum Ended {
     /// It exited with this code.
     Code(i32),
-    /// This signal ended it.
-    Signal(Signal),
+    /// The signal of this number ended it.
+    Signal(i32),
     /// Its time was up.
     TimedOut,
 }
@@ -61,19 +87,17 @@ impl Ended {
             Self::Code(code) => process::exit(code),
             Self::TimedOut => process::exit(exit::TIMEOUT.into()),
             Self::Signal(signal) => {
-                if signal == Signal::SIGPIPE {
-                    default_sigpipe();
-                }
-                let _ = SigSet::from(signal).thread_unblock();
-                let _ = raise(signal);
-                // Only where the signal does not end this process: it is ignored, or this is PID 1.
-                process::exit(exit::for_signal(signal as i32).into())
+                let _ = dsops_os::reset(signal);
+                let _ = SigSet::all().thread_unblock();
+                let _ = dsops_os::send(getpid().as_raw(), signal);
+                // Only where the signal does not end this process: this is PID 1.
+                process::exit(exit::for_signal(signal).into())
             }
         }
     }
 }
 
-/// Starts the command, passes signals on to it, ends it when its time is up, and says how it ended.
+/// Starts the command, passes signals on to it, and says how it ended.
 ///
 /// The values are wiped as soon as it has started. Call it after the runtime that fetched them is
 /// gone: it brings its own, and another thread would take the signals.
@@ -81,7 +105,11 @@ impl Ended {
 /// # Errors
 ///
 /// All kinds; once the command runs, `Failed` where the system refuses to let dsops wait for it.
-pub fn supervise(command: Command, hardened: &Hardened, timeout: Timeout) -> Result<Ended, ExecError> {
+pub fn supervise(
+    command: Command,
+    hardened: &Hardened,
+    supervision: Supervision,
+) -> Result<Ended, ExecError> {
     let launch = Launch::prepare(command)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -90,188 +118,192 @@ pub fn supervise(command: Command, hardened: &Hardened, timeout: Timeout) -> Res
     runtime.block_on(async {
         let signals =
             Signals::collect().map_err(|error| failed("signals cannot be received").caused_by(error))?;
-        let target = Target::spawn(launch, &signals, hardened)?;
-        target.watch(&signals, timeout).await
+        let group = Group::of_command();
+        let supervisor = Supervisor {
+            hardened,
+            signals: &signals,
+            group,
+            kill_after: supervision.kill_after,
+            deadline: supervision.timeout.and_then(|time| Instant::now().checked_add(time)),
+        };
+        let mut changes = supervision.changes.unwrap_or_else(Changes::none);
+        supervisor.run(launch, &mut changes).await
     })
+}
+
+impl Changes {
+    fn none() -> Self {
+        Self { stream: Box::pin(futures::stream::pending()), fetching: Rc::default() }
+    }
 }
 
 fn failed(message: &str) -> ExecError {
     ExecError::new(ExecErrorKind::Failed, message)
 }
 
-/// What signals are sent to.
-#[derive(Clone, Copy)]
-struct Target {
-    child: Pid,
+struct Supervisor<'a> {
+    hardened: &'a Hardened,
+    signals: &'a Signals,
     group: Group,
+    kill_after: Duration,
+    deadline: Option<Instant>,
 }
 
-/// The process group of the command.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Group {
-    /// That of dsops, which shares a terminal with it.
-    Shared,
-    /// Its own.
-    Own,
+/// How one run of the command came to its end.
+enum Outcome {
+    /// dsops ends as well.
+    End(Ended),
+    /// It is started again.
+    Start(Box<Launch>),
 }
 
-/// How far the end has come.
+/// How far the end of a run has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// Nothing has been asked for.
     Running,
-    Terminating,
+    /// dsops has asked it to end.
+    Ending,
+    /// dsops has ended it.
     Killed,
 }
 
-impl Target {
-    fn spawn(launch: Launch, signals: &Signals, hardened: &Hardened) -> Result<Self, ExecError> {
-        let group = if File::open("/dev/tty").is_ok() { Group::Shared } else { Group::Own };
-        let (actions, attributes) = attributes(group, signals)
-            .map_err(|errno| failed("the command could not be started").caused_by(errno))?;
-        if group == Group::Own {
-            adopt_orphans();
+/// One run of the command.
+struct Run {
+    target: Target,
+    stage: Stage,
+    /// When the next stage begins.
+    due: Option<Instant>,
+    /// How it ended; what it has started may still be there.
+    ended: Option<Ended>,
+    /// What is started after it.
+    following: Option<Box<Launch>>,
+    timed_out: bool,
+}
+
+impl Supervisor<'_> {
+    /// Runs the command, again and again where changes ask for it.
+    async fn run(self, mut launch: Launch, changes: &mut Changes) -> Result<Ended, ExecError> {
+        loop {
+            let beside = Beside {
+                side: ChildSide::default(),
+                leads_group: self.group == Group::Own,
+                mask: self.signals.mask_before(),
+            };
+            let child = beside.spawn(&launch, self.hardened)?;
+            // With it go the values.
+            drop(launch);
+            let mut run = Run {
+                target: Target::new(child, self.group),
+                stage: Stage::Running,
+                due: self.deadline,
+                ended: None,
+                following: None,
+                timed_out: false,
+            };
+            match self.watch(&mut run, changes).await? {
+                Outcome::End(ended) => return Ok(ended),
+                Outcome::Start(following) => launch = *following,
+            }
         }
-        hardened.lift();
-        let child = launch.start(|path, argv, env| posix_spawn(path, &actions, &attributes, argv, env));
-        hardened.renew();
-        child.map(|child| Self { child, group })
     }
 
-    async fn watch(self, signals: &Signals, timeout: Timeout) -> Result<Ended, ExecError> {
-        let mut stage = Stage::Running;
-        let mut deadline = Instant::now().checked_add(timeout.after);
-        let mut ended = None;
+    /// Watches over one run of the command.
+    async fn watch(&self, run: &mut Run, changes: &mut Changes) -> Result<Outcome, ExecError> {
         loop {
             tokio::select! {
-                received = signals.next() => {
-                    let received = received
-                        .map_err(|error| failed("signals cannot be received").caused_by(error))?;
-                    if received.signal == Signal::SIGCHLD {
-                        ended = self.collect().or(ended);
+                received = self.signals.next() => {
+                    let received =
+                        received.map_err(|error| failed("signals cannot be received").caused_by(error))?;
+                    if received.signal == libc::SIGCHLD {
+                        run.collect(changes);
                     } else {
-                        self.pass_on(received);
+                        run.pass_on(received);
                     }
                 }
-                () = until(deadline) => {
-                    (stage, deadline) = match stage {
-                        Stage::Running => {
-                            self.send(Signal::SIGTERM);
-                            // A stopped process gets to its `SIGTERM` only when it goes on.
-                            self.send(Signal::SIGCONT);
-                            (Stage::Terminating, Instant::now().checked_add(timeout.kill_after))
-                        }
-                        Stage::Terminating | Stage::Killed => {
-                            self.send(Signal::SIGKILL);
-                            (Stage::Killed, None)
-                        }
-                    };
+                () = until(run.due) => self.advance(run),
+                Some(change) = changes.stream.next() => {
+                    self.take_up(run, change);
+                    run.collect(changes);
                 }
             }
-            match (ended, stage) {
-                (Some(ended), Stage::Running) => return Ok(ended),
-                // What the command had started may still be on its way out.
-                (Some(_), Stage::Terminating) if self.is_inhabited() => {}
-                (Some(_), Stage::Terminating | Stage::Killed) => return Ok(Ended::TimedOut),
-                (None, _) => {}
+            if let Some(outcome) = run.outcome() {
+                return Ok(outcome);
             }
         }
     }
 
-    /// Takes note of every child that changed, and returns how the command ended if it did.
-    ///
-    /// Others than the command are orphans of its: dsops inherits them as PID 1 and as subreaper.
-    fn collect(self) -> Option<Ended> {
-        let mut ended = None;
-        loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
-                Ok(WaitStatus::Exited(child, code)) if child == self.child => ended = Some(Ended::Code(code)),
-                Ok(WaitStatus::Signaled(child, signal, _)) if child == self.child => {
-                    ended = Some(Ended::Signal(signal));
+    /// Ends the run when its time is up, first with a request.
+    fn advance(&self, run: &mut Run) {
+        match run.stage {
+            Stage::Running => {
+                run.timed_out = true;
+                self.ask_to_end(run);
+            }
+            Stage::Ending | Stage::Killed => {
+                run.target.send(libc::SIGKILL);
+                run.stage = Stage::Killed;
+                // The time may be up while a restart is on its way.
+                run.due = None;
+            }
+        }
+    }
+
+    fn take_up(&self, run: &mut Run, change: Change) {
+        match change {
+            Change::Nothing => {}
+            Change::Signal(signal) => run.target.send(signal as i32),
+            Change::Restart { command, refused } => match Launch::prepare(command) {
+                Err(error) => refused(&error),
+                // What ends because its time is up, or because it was told to, does not start again.
+                Ok(_) if run.timed_out || run.ended.is_some() => {}
+                Ok(launch) => {
+                    run.following = Some(Box::new(launch));
+                    if run.stage == Stage::Running {
+                        self.ask_to_end(run);
+                    }
                 }
-                Ok(WaitStatus::Stopped(child, _)) if child == self.child => self.stop_with_it(),
-                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return ended,
-                Ok(_) | Err(Errno::EINTR) => {}
-                // A real-time signal, which `nix` cannot name, ended a child.
-                Err(_) if kill(self.child, None) == Err(Errno::ESRCH) => {
-                    ended = ended.or(Some(Ended::Code(u8::MAX.into())));
-                }
-                Err(_) => {}
-            }
+            },
         }
     }
 
-    /// Stops dsops with the command where a shell waits for both, so that the shell sees it.
-    fn stop_with_it(self) {
-        if self.group == Group::Shared && a_shell_waits() {
-            let _ = raise(Signal::SIGSTOP);
+    fn ask_to_end(&self, run: &mut Run) {
+        run.target.send(libc::SIGTERM);
+        // A stopped process gets to its `SIGTERM` only when it goes on.
+        run.target.send(libc::SIGCONT);
+        run.stage = Stage::Ending;
+        run.due = Instant::now().checked_add(self.kill_after);
+    }
+}
+
+impl Run {
+    fn collect(&mut self, changes: &Changes) {
+        let news = self.target.collect(changes.fetching.get());
+        self.ended = news.ended.or(self.ended);
+        if news.stopped {
+            self.target.stop_with_it();
         }
     }
 
-    fn pass_on(self, Received { signal, sender }: Received) {
-        match self.group {
-            Group::Shared if sender == Sender::Kernel && is_from_terminal(signal) => {}
-            // Those that end, stop or continue a job are for all of it, as from a terminal. The
-            // others mean the program that knows them, and would end one that does not.
-            Group::Own if is_for_a_job(signal) => self.send(signal),
-            Group::Own | Group::Shared => {
-                let _ = kill(self.child, signal);
-            }
+    fn pass_on(&mut self, received: Received) {
+        // Whoever ends dsops means the command, and not the one that would follow it.
+        if [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM].contains(&received.signal) {
+            self.following = None;
         }
+        self.target.pass_on(received);
     }
 
-    /// Sends to the command and, where it leads a group, to all of it.
-    fn send(self, signal: Signal) {
-        // The only failure is that nobody is there any more.
-        let _ = match self.group {
-            Group::Own => killpg(self.child, signal),
-            Group::Shared => kill(self.child, signal),
-        };
+    fn outcome(&mut self) -> Option<Outcome> {
+        let ended = self.ended?;
+        // What the command had started may still be on its way out.
+        if self.stage == Stage::Ending && self.target.is_inhabited() {
+            return None;
+        }
+        if self.timed_out {
+            return Some(Outcome::End(Ended::TimedOut));
+        }
+        Some(self.following.take().map_or(Outcome::End(ended), Outcome::Start))
     }
-
-    fn is_inhabited(self) -> bool {
-        self.group == Group::Own && killpg(self.child, None).is_ok()
-    }
-}
-
-fn attributes(group: Group, signals: &Signals) -> nix::Result<(PosixSpawnFileActions, PosixSpawnAttr)> {
-    let mut attributes = PosixSpawnAttr::init()?;
-    let mut flags = PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF;
-    attributes.set_sigmask(signals.mask_before())?;
-    // As when the process is replaced: the runtime's `SIGPIPE` is not the child's.
-    attributes.set_sigdefault(&SigSet::from(Signal::SIGPIPE))?;
-    if group == Group::Own {
-        flags |= PosixSpawnFlags::POSIX_SPAWN_SETPGROUP;
-        attributes.set_pgroup(Pid::from_raw(0))?;
-    }
-    attributes.set_flags(flags)?;
-    Ok((PosixSpawnFileActions::init()?, attributes))
-}
-
-/// Lets dsops hear of the end of what the command leaves behind.
-fn adopt_orphans() {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = nix::sys::prctl::set_child_subreaper(true);
-}
-
-/// Says whether the parent is a shell with job control: in the same session and another group.
-fn a_shell_waits() -> bool {
-    let parent = getppid();
-    getsid(Some(parent)).is_ok_and(|session| getsid(None) == Ok(session))
-        && getpgid(Some(parent)).is_ok_and(|group| group != getpgrp())
-}
-
-fn is_for_a_job(signal: Signal) -> bool {
-    matches!(
-        signal,
-        Signal::SIGHUP
-            | Signal::SIGINT
-            | Signal::SIGQUIT
-            | Signal::SIGTERM
-            | Signal::SIGTSTP
-            | Signal::SIGTTIN
-            | Signal::SIGTTOU
-            | Signal::SIGCONT
-    )
 }
 
 async fn until(deadline: Option<Instant>) {

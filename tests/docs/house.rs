@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::project::{files, read};
 
 /// All of the project's Rust.
-const RUST: &[&str] = &["src", "providers", "tests", "benches", "fuzz", "examples"];
+const RUST: &[&str] = &["src", "os", "providers", "tests", "benches", "fuzz", "examples"];
 
 /// No file is longer than this: a reader keeps no more in mind.
 const LONGEST: usize = 800;
