@@ -87,6 +87,11 @@ impl Diagnostic {
         self
     }
 
+    /// Returns what went wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Returns the public name of what went wrong.
     pub(crate) fn code(&self) -> &'static str {
         self.code

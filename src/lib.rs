@@ -15,3 +15,4 @@ pub mod render;
 pub mod resolve;
 pub mod suggest;
 pub mod transform;
+pub mod watch;

@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
@@ -36,6 +37,35 @@ pub fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_BYTES { Err(too_large()) } else { Ok(bytes) }
+}
+
+/// What tells one state of a file from the next, without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp(Option<Seen>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    length: u64,
+    modified: Option<SystemTime>,
+    /// Device, inode, and when the inode last changed: a file that takes the place of another has others.
+    #[cfg(unix)]
+    inode: (u64, u64, i64, i64),
+}
+
+impl Stamp {
+    /// Returns the state of a file, which may be that it is not there. Links are followed.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        Self(path.metadata().ok().map(|metadata| Seen {
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+            #[cfg(unix)]
+            inode: {
+                use std::os::unix::fs::MetadataExt as _;
+                (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+            },
+        }))
+    }
 }
 
 fn too_large() -> io::Error {

@@ -8,15 +8,18 @@ use std::time::Duration;
 use clap::Args;
 use dsops::config::{Config, Expander, Store, StoreCredential, parse_duration};
 use dsops::environment::{ChildEnvironment, Inherit, Options, Precedence, Source};
-use dsops::exec::{self, ExecError, KILL_AFTER, Supervision};
+use dsops::exec::{self, Change, Changes, ExecError, KILL_AFTER, Supervision};
 use dsops::exit;
 use dsops::plan::Plan;
-use dsops::resolve::Resolution;
+use dsops::resolve::{OpenStores, Resolution};
 use dsops_providers::contract::{Backend as _, Context, EnvSnapshot, decode};
 use dsops_providers::env::{Env, EnvConfig};
+use futures::StreamExt as _;
+use nix::sys::signal::Signal;
 
 use super::plan::plural;
 use super::session::Session;
+use super::watch::{Fresh, Timing, Watch, Watched};
 use super::{Outcome, Stop};
 use crate::diagnostics::Diagnostic;
 
@@ -44,6 +47,14 @@ pub(crate) struct Exec {
     /// The time between SIGTERM and SIGKILL where dsops ends the command; 5 s where this is absent
     #[arg(long, value_name = "TIME", value_parser = duration)]
     kill_after: Option<Duration>,
+    /// Look again and again whether values have changed, and start the command again where they have
+    #[arg(long)]
+    watch: bool,
+    #[command(flatten)]
+    timing: Timing,
+    /// Where values have changed, send this signal to the command instead of starting it again: `HUP`
+    #[arg(long, value_name = "SIGNAL", value_parser = signal, requires = "watch")]
+    signal: Option<Signal>,
     /// Start the command in this directory
     #[arg(long, value_name = "DIR")]
     working_dir: Option<PathBuf>,
@@ -67,10 +78,16 @@ pub(crate) struct Exec {
     stats: bool,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
         .filter(|time| !time.is_zero())
         .ok_or_else(|| "write a time such as `90s` or `5m`".to_owned())
+}
+
+fn signal(text: &str) -> Result<Signal, String> {
+    let name = text.to_uppercase();
+    let name = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
+    name.parse().map_err(|_| "write the name of a signal, such as `HUP` or `USR1`".to_owned())
 }
 
 impl Exec {
@@ -81,7 +98,8 @@ impl Exec {
         let plan = session.plan(&config, environment)?;
         self.find_early(session, &plan)?;
         let cx = session.context(&config);
-        let resolution = session.resolve(&config, &plan, &cx)?;
+        let known = OpenStores::default();
+        let resolution = session.resolve_with(&config, &plan, &cx, &known)?;
         session.stop_or_warn(&config, &resolution, self.allow_missing)?;
         if self.stats {
             session.output.remark(&stats(&cx));
@@ -91,9 +109,74 @@ impl Exec {
             session.output.line(&print(session, &child, &resolution))?;
             return Ok(exit::OK);
         }
-        drop(resolution);
         drop(cx);
-        self.start(child, &hardened)
+        if !self.stays() {
+            drop(resolution);
+            let Err(error) = exec::replace(self.command(child), &hardened);
+            return Err(failed(&error));
+        }
+        let changes =
+            if self.watch { Some(self.changes(session, config, known, &resolution)?) } else { None };
+        drop(resolution);
+        let kill_after = self.kill_after.unwrap_or(KILL_AFTER);
+        let supervision = Supervision { timeout: self.timeout, kill_after, changes };
+        let ended = exec::supervise(self.command(child), &hardened, supervision);
+        ended.map_err(|error| failed(&error))?.end_alike()
+    }
+
+    /// Says whether dsops stays beside the command.
+    fn stays(&self) -> bool {
+        self.supervise || self.timeout.is_some() || self.kill_after.is_some() || self.watch
+    }
+
+    /// Returns what the command is to hear of while it runs.
+    fn changes<'a>(
+        &'a self,
+        session: &'a Session,
+        config: Config,
+        known: OpenStores,
+        resolution: &Resolution,
+    ) -> Result<Changes<'a>, Stop> {
+        let watched = Watched {
+            session,
+            environment: &self.env,
+            allow_missing: self.allow_missing,
+            timing: &self.timing,
+            goes_on: "the command goes on with those it has",
+        };
+        let watch = Watch::new(watched, config, known, resolution)?;
+        let fetching = watch.fetching();
+        let stream = futures::stream::unfold(watch, move |mut watch| async move {
+            let change = match watch.look().await {
+                Some(fresh) => self.change(session, &mut watch, &fresh),
+                None => Change::Nothing,
+            };
+            Some((change, watch))
+        });
+        Ok(Changes { stream: stream.boxed_local(), fetching })
+    }
+
+    /// Returns what the command hears of values that have changed.
+    fn change<'a>(&self, session: &'a Session, watch: &mut Watch<'_>, fresh: &Fresh) -> Change<'a> {
+        let changed = fresh.changed.join(", ");
+        if let Some(signal) = self.signal {
+            session.output.remark(&format!("changed: {changed}; the command gets {signal}"));
+            return Change::Signal(signal);
+        }
+        match self.child(session, watch.config(), &fresh.plan, &fresh.resolution) {
+            Ok(child) => {
+                session.output.remark(&format!("changed: {changed}; the command starts again"));
+                let output = session.output;
+                let refused = Box::new(move |error: &ExecError| {
+                    output.warn(&format!("the command cannot start again and goes on as it is: {error}"));
+                });
+                Change::Restart { command: self.command(child), refused }
+            }
+            Err(stop) => {
+                watch.fail(stop);
+                Change::Nothing
+            }
+        }
     }
 
     /// Finds the command before any store is asked, where nothing fetched can change where it is.
@@ -142,29 +225,14 @@ impl Exec {
         })
     }
 
-    /// Says whether dsops stays beside the command.
-    fn stays(&self) -> bool {
-        self.supervise || self.timeout.is_some() || self.kill_after.is_some()
-    }
-
-    fn start(&self, environment: ChildEnvironment, hardened: &exec::Hardened) -> Outcome {
+    fn command(&self, environment: ChildEnvironment) -> exec::Command {
         let mut words = self.command.iter().cloned();
-        let command = exec::Command {
+        exec::Command {
             program: words.next().unwrap_or_default(),
             args: words.collect(),
             working_dir: self.working_dir.clone(),
             environment,
-        };
-        if !self.stays() {
-            let Err(error) = exec::replace(command, hardened);
-            return Err(failed(&error));
         }
-        let supervision = Supervision {
-            timeout: self.timeout,
-            kill_after: self.kill_after.unwrap_or(KILL_AFTER),
-            changes: None,
-        };
-        exec::supervise(command, hardened, supervision).map_err(|error| failed(&error))?.end_alike()
     }
 }
 

@@ -18,6 +18,7 @@ mod session;
 mod stores;
 mod validate;
 mod version;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

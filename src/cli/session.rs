@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use dsops::cache::Tokens;
 use dsops::config::{self, Config, ConfigError, Environment, Report};
 use dsops::plan::Plan;
-use dsops::resolve::{self, Resolution};
-use dsops_providers::contract::{Context, EnvSnapshot, Prompt, SecretValue};
+use dsops::resolve::{self, OpenStores, Resolution};
+use dsops_providers::contract::{Context, ContextBuilder, EnvSnapshot, Prompt, SecretValue};
 
 use super::Stop;
 use super::output::Output;
@@ -65,17 +65,25 @@ impl Session {
 
     /// Returns what backends work with.
     pub(crate) fn context(&self, config: &Config) -> Context {
-        let base =
-            config.source.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        self.context_at(base)
+        self.context_at(base_dir(config))
     }
 
     /// Returns what backends work with, where relative paths start at a directory.
     pub(crate) fn context_at(&self, base: &Path) -> Context {
         let output = self.output;
-        let context = Context::builder().env(self.env.clone()).base_dir(base).prompt(Terminal);
         // Not silenced by `--quiet`: what is told so is a danger.
-        let context = context.on_notice(move |text| output.warn(text));
+        self.completed(
+            Context::builder().base_dir(base).prompt(Terminal).on_notice(move |text| output.warn(text)),
+        )
+    }
+
+    /// Returns what backends work with while a command is running: nobody is asked, and nothing is told a second time.
+    pub(crate) fn context_beside(&self, config: &Config) -> Context {
+        self.completed(Context::builder().base_dir(base_dir(config)))
+    }
+
+    fn completed(&self, context: ContextBuilder) -> Context {
+        let context = context.env(self.env.clone());
         match Tokens::of(&self.env) {
             Some(tokens) => context.tokens(tokens).build(),
             None => context.build(),
@@ -84,14 +92,19 @@ impl Session {
 
     /// Fetches everything that a plan names.
     pub(crate) fn resolve(&self, config: &Config, plan: &Plan, cx: &Context) -> Result<Resolution, Stop> {
-        // Before any store is asked, and all at once: opening a store stops at the first.
-        let stores = plan.stores.iter().filter_map(|planned| config.stores.get(&planned.name));
-        let mut unset: Vec<ConfigError> = stores.flat_map(|store| store.unset(&self.env)).collect();
-        unset.sort_by_key(|error| error.labels.first().map(|label| label.span));
-        if !unset.is_empty() {
-            return Err(self.mistakes(config, &unset));
-        }
-        let resolving = resolve::resolve(config, plan, cx);
+        self.resolve_with(config, plan, cx, &OpenStores::default())
+    }
+
+    /// As [`Session::resolve`], leaving the stores open.
+    pub(crate) fn resolve_with(
+        &self,
+        config: &Config,
+        plan: &Plan,
+        cx: &Context,
+        known: &OpenStores,
+    ) -> Result<Resolution, Stop> {
+        self.all_set(config, plan)?;
+        let resolving = resolve::resolve_with(config, plan, cx, known);
         // Where no store is asked nothing is waited for, and a runtime would be half of the start-up.
         if plan.stores.is_empty() {
             return Ok(futures::executor::block_on(resolving));
@@ -103,6 +116,15 @@ impl Session {
         Ok(runtime()?.block_on(dsops::exec::interruptible(resolving)))
     }
 
+    /// Stops where `${…}` of a store's options are not set: before any store is asked, and all at once, since opening
+    /// a store stops at the first.
+    pub(crate) fn all_set(&self, config: &Config, plan: &Plan) -> Result<(), Stop> {
+        let stores = plan.stores.iter().filter_map(|planned| config.stores.get(&planned.name));
+        let mut unset: Vec<ConfigError> = stores.flat_map(|store| store.unset(&self.env)).collect();
+        unset.sort_by_key(|error| error.labels.first().map(|label| label.span));
+        if unset.is_empty() { Ok(()) } else { Err(self.mistakes(config, &unset)) }
+    }
+
     /// Turns failures into reports.
     pub(crate) fn reports(&self, config: &Config, resolution: &Resolution) -> Vec<Diagnostic> {
         resolution.failures.iter().map(|failure| Diagnostic::failure(failure, &config.source)).collect()
@@ -111,7 +133,7 @@ impl Session {
 
 impl Session {
     /// Stops where values are missing. Absences can be allowed, refusals and outages cannot.
-    pub(crate) fn stop_or_warn(
+    pub(crate) fn stop(
         &self,
         config: &Config,
         resolution: &Resolution,
@@ -119,15 +141,28 @@ impl Session {
     ) -> Result<(), Stop> {
         let reports = self.reports(config, resolution);
         let allowed = allow_missing && reports.iter().all(Diagnostic::is_absence);
-        if !reports.is_empty() && !allowed {
-            return Err(Stop::Reports(reports));
-        }
+        if reports.is_empty() || allowed { Ok(()) } else { Err(Stop::Reports(reports)) }
+    }
+
+    /// As [`Session::stop`], and says what is left out where that is allowed.
+    pub(crate) fn stop_or_warn(
+        &self,
+        config: &Config,
+        resolution: &Resolution,
+        allow_missing: bool,
+    ) -> Result<(), Stop> {
+        self.stop(config, resolution, allow_missing)?;
         for failure in &resolution.failures {
             let names = failure.variables.join(", ");
             self.output.warn(&format!("not set, since absent and --allow-missing: {names}"));
         }
         Ok(())
     }
+}
+
+/// Returns where relative paths in the file start.
+fn base_dir(config: &Config) -> &Path {
+    config.source.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Returns the runtime: one thread, since the work is waiting.

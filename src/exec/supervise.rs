@@ -31,37 +31,37 @@ use crate::exit;
 pub const KILL_AFTER: Duration = Duration::from_secs(5);
 
 /// What dsops stays beside a command for.
-pub struct Supervision {
+pub struct Supervision<'a> {
     /// The time after which the command, with all its restarts, gets `SIGTERM`.
     pub timeout: Option<Duration>,
     /// The time from a `SIGTERM` of dsops's own until `SIGKILL`.
     pub kill_after: Duration,
     /// What the command is to hear of while it runs.
-    pub changes: Option<Changes>,
+    pub changes: Option<Changes<'a>>,
 }
 
-impl Default for Supervision {
+impl Default for Supervision<'_> {
     fn default() -> Self {
         Self { timeout: None, kill_after: KILL_AFTER, changes: None }
     }
 }
 
 /// What changes while a command runs.
-pub struct Changes {
+pub struct Changes<'a> {
     /// The changes, one by one. They are waited for in the supervisor's own runtime.
-    pub stream: LocalBoxStream<'static, Change>,
+    pub stream: LocalBoxStream<'a, Change<'a>>,
     /// Whether a fetch is under way, whose programs are not the supervisor's to wait for.
     pub fetching: Rc<Cell<bool>>,
 }
 
 /// Something that happened while a command runs.
-pub enum Change {
+pub enum Change<'a> {
     /// The command is to be ended, and started again like this.
     Restart {
         /// The command with its new environment.
         command: Command,
         /// Hears why it cannot be started, where it cannot; the one before goes on then.
-        refused: Box<dyn FnOnce(&ExecError)>,
+        refused: Box<dyn FnOnce(&ExecError) + 'a>,
     },
     /// The command is to be sent this signal.
     Signal(Signal),
@@ -108,7 +108,7 @@ impl Ended {
 pub fn supervise(
     command: Command,
     hardened: &Hardened,
-    supervision: Supervision,
+    supervision: Supervision<'_>,
 ) -> Result<Ended, ExecError> {
     let launch = Launch::prepare(command)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -131,7 +131,7 @@ pub fn supervise(
     })
 }
 
-impl Changes {
+impl Changes<'_> {
     fn none() -> Self {
         Self { stream: Box::pin(futures::stream::pending()), fetching: Rc::default() }
     }
@@ -183,7 +183,7 @@ struct Run {
 
 impl Supervisor<'_> {
     /// Runs the command, again and again where changes ask for it.
-    async fn run(self, mut launch: Launch, changes: &mut Changes) -> Result<Ended, ExecError> {
+    async fn run(self, mut launch: Launch, changes: &mut Changes<'_>) -> Result<Ended, ExecError> {
         loop {
             let beside = Beside {
                 side: ChildSide::default(),
@@ -209,7 +209,7 @@ impl Supervisor<'_> {
     }
 
     /// Watches over one run of the command.
-    async fn watch(&self, run: &mut Run, changes: &mut Changes) -> Result<Outcome, ExecError> {
+    async fn watch(&self, run: &mut Run, changes: &mut Changes<'_>) -> Result<Outcome, ExecError> {
         loop {
             tokio::select! {
                 received = self.signals.next() => {
@@ -249,7 +249,7 @@ impl Supervisor<'_> {
         }
     }
 
-    fn take_up(&self, run: &mut Run, change: Change) {
+    fn take_up(&self, run: &mut Run, change: Change<'_>) {
         match change {
             Change::Nothing => {}
             Change::Signal(signal) => run.target.send(signal as i32),
@@ -277,7 +277,7 @@ impl Supervisor<'_> {
 }
 
 impl Run {
-    fn collect(&mut self, changes: &Changes) {
+    fn collect(&mut self, changes: &Changes<'_>) {
         let news = self.target.collect(changes.fetching.get());
         self.ended = news.ended.or(self.ended);
         if news.stopped {

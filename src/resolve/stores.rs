@@ -35,6 +35,19 @@ impl OpenStores {
         self.keep(store, Err(cause));
     }
 
+    /// Leaves the open stores whose values are in files, for use in another runtime: connections belong to the one in
+    /// which they were made.
+    pub fn leave_files(&mut self) {
+        lock(&self.opened).retain(|_, opened| opened.as_ref().is_ok_and(|store| !store.files().is_empty()));
+    }
+
+    /// Returns the files that the values of the open stores are in.
+    #[must_use]
+    pub fn files(&self) -> Vec<std::path::PathBuf> {
+        let opened = lock(&self.opened);
+        opened.values().flatten().flat_map(|provider| provider.files()).collect()
+    }
+
     fn keep(&self, store: &str, opened: Result<Arc<dyn Provider>, Cause>) {
         lock(&self.opened).insert(store.to_owned(), opened);
     }

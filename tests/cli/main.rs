@@ -78,3 +78,5 @@ mod token_cache;
 mod validate;
 #[cfg(test)]
 mod version;
+#[cfg(test)]
+mod watch;

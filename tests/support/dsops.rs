@@ -248,6 +248,13 @@ impl Running {
         self
     }
 
+    /// Waits until standard error holds `text`.
+    pub(crate) fn until_stderr(&self, text: &str) -> &Self {
+        let found = self.stderr.wait(self.deadline, |bytes, _| contains(bytes, text.as_bytes()));
+        assert!(found, "`{}` never wrote {text:?} to stderr\n{}", self.shown, self.so_far());
+        self
+    }
+
     /// Waits for the end.
     pub(crate) fn wait(mut self) -> Output {
         let left = self.deadline.saturating_duration_since(Instant::now());

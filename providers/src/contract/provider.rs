@@ -1,5 +1,7 @@
 //! The traits that an opened store implements.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 
 use super::{Answers, Context, Explorer, FetchError, FetchErrorKind, Finding, Locator, SecretValue};
@@ -16,6 +18,12 @@ pub trait Provider: Send + Sync {
 
     /// Checks reachability, login and place without reading a secret, one finding a step.
     async fn check(&self, cx: &Context) -> Vec<Finding>;
+
+    /// Returns the files that the values are in: where one of them changes, values may have. A store that is asked
+    /// again later, and is still open, answers from the file as it is then.
+    fn files(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
 
     /// Returns the side that lists folders, for `import`.
     fn lister(&self) -> Option<&dyn Lister> {

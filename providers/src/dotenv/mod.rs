@@ -55,6 +55,10 @@ impl Provider for Dotenv {
         vec![checked.unwrap_or_else(|error| Finding::failed("read", &error))]
     }
 
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+
     fn lister(&self) -> Option<&dyn Lister> {
         Some(self)
     }

@@ -15,6 +15,7 @@ mod vault;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,6 +26,7 @@ use crate::contract::{
     About, Answers, AuthMethod, Backend, Context, DecodeError, Entry, FetchError, FetchErrorKind, Finding,
     Lister, Locator, LocatorError, LocatorPart, Node, Parts, Provider, SecretValue, Writer,
 };
+use crate::files::Stamp;
 
 pub use config::LocalConfig;
 pub use document::{Content, Document, Listing, Version};
@@ -57,7 +59,7 @@ pub struct Started {
 #[derive(Default)]
 struct Known {
     keys: Option<Result<Found, FetchError>>,
-    document: Option<Result<Arc<Document>, FetchError>>,
+    document: Option<(Stamp, Result<Arc<Document>, FetchError>)>,
 }
 
 #[derive(Clone)]
@@ -110,21 +112,24 @@ impl LocalStore {
         self.find_keys(cx, &mut known).await.map(|found| found.keys)
     }
 
-    /// Returns the content, read once.
+    /// Returns the content, read once for each state of the file.
     ///
     /// # Errors
     ///
     /// Those of [`LocalStore::keys`] and [`Vault::read`].
     pub async fn document(&self, cx: &Context) -> Result<Arc<Document>, FetchError> {
         let mut known = self.known.lock().await;
-        if let Some(document) = &known.document {
+        // Taken before the file is read: what is written meanwhile is seen the next time.
+        let stamp = Stamp::of(self.vault.path());
+        if let Some((_, document)) = known.document.as_ref().filter(|(read, _)| *read == stamp) {
             return document.clone();
         }
         let document = match self.find_keys(cx, &mut known).await {
             Ok(found) => self.vault.read(&found.keys).map(Arc::new),
             Err(error) => Err(error),
         };
-        known.document.insert(document).clone()
+        known.document = Some((stamp, document.clone()));
+        document
     }
 
     /// Changes the content, as [`Vault::edit`].
@@ -211,6 +216,10 @@ fn version(text: &str) -> Result<u64, LocatorError> {
 
 #[async_trait]
 impl Provider for LocalStore {
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.vault.path().to_owned()]
+    }
+
     async fn fetch(&self, cx: &Context, locators: &[Locator]) -> Answers {
         match self.document(cx).await {
             Ok(document) => Answers::lookup(locators, |locator| answer(&document, locator)),
