@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cache;
+pub mod ci;
 pub mod config;
 pub mod doctor;
 pub mod environment;

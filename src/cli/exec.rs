@@ -20,7 +20,7 @@ use nix::sys::signal::Signal;
 use super::plan::plural;
 use super::session::Session;
 use super::watch::{Fresh, Timing, Watch, Watched};
-use super::{Outcome, Stop};
+use super::{Outcome, Stop, ci};
 use crate::diagnostics::Diagnostic;
 
 /// Run a command with the variables of an environment
@@ -76,6 +76,9 @@ pub(crate) struct Exec {
     /// Say on stderr how many requests were made
     #[arg(long)]
     stats: bool,
+    /// Do not tell the CI system to mask the values: for a stderr that goes elsewhere than its log
+    #[arg(long)]
+    no_ci_mask: bool,
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -109,6 +112,7 @@ impl Exec {
             session.output.line(&print(session, &child, &resolution))?;
             return Ok(exit::OK);
         }
+        self.mask_in_ci(session, &resolution);
         drop(cx);
         if !self.stays() {
             drop(resolution);
@@ -122,6 +126,16 @@ impl Exec {
         let supervision = Supervision { timeout: self.timeout, kill_after, changes };
         let ended = exec::supervise(self.command(child), &hardened, supervision);
         ended.map_err(|error| failed(&error))?.end_alike()
+    }
+
+    /// Has the CI system mask the values before the command is there to print them.
+    fn mask_in_ci(&self, session: &Session, resolution: &Resolution) {
+        if !self.no_ci_mask {
+            let values = resolution.values.iter();
+            let values = values.map(|(name, resolved)| (name.as_str(), resolved.value.as_ref()));
+            // Stdout belongs to the command, so it comes second.
+            ci::mask(session, values, &[ci::Stream::Stderr, ci::Stream::Stdout]);
+        }
     }
 
     /// Says whether dsops stays beside the command.
@@ -158,6 +172,7 @@ impl Exec {
 
     /// Returns what the command hears of values that have changed.
     fn change<'a>(&self, session: &'a Session, watch: &mut Watch<'_>, fresh: &Fresh) -> Change<'a> {
+        self.mask_in_ci(session, &fresh.resolution);
         let changed = fresh.changed.join(", ");
         if let Some(signal) = self.signal {
             session.output.remark(&format!("changed: {changed}; the command gets {signal}"));

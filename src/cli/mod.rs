@@ -1,6 +1,7 @@
 //! The command line: one tree of commands, one file each.
 
 mod cache;
+mod ci;
 mod completion;
 mod doctor;
 mod exec;

@@ -1,15 +1,15 @@
-//! `dsops render`: the variables of an environment as a file.
+//! `dsops render`: the variables of an environment as a file, or where else a format goes.
 
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use dsops::ci;
 use dsops::config::Config;
 use dsops::exit;
-use dsops::render::{self, Format};
+use dsops::render::{self, Format, Place, RenderError, RenderErrorKind, Rendered, Variable, systemd_creds};
 
+use super::ci::Stream;
 use super::session::Session;
 use super::{Outcome, Stop};
 use crate::diagnostics::Diagnostic;
@@ -20,16 +20,18 @@ use crate::diagnostics::Diagnostic;
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  dsops render --env dev --out .env\n  dsops render --env dev --format json | jq .\n  \
-    dsops render --env dev --template app.conf.j2 --out app.conf"
+    dsops render --env dev --template app.conf.j2 --out app.conf\n  dsops render --env dev --format k8s --name app | kubectl apply -f -"
 )]
 pub(crate) struct Render {
     /// The environment
     #[arg(long, short, env = "DSOPS_ENV", value_name = "NAME")]
     env: String,
-    /// The file to write; stdout where this is absent or `-`
+    /// The file to write; stdout where this is `-`, and for most formats where it is absent. A
+    /// directory for systemd-creds
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// dotenv, shell, json, yaml or template; by the file's ending where this is absent, dotenv otherwise
+    /// dotenv, shell, json, yaml, toml, template, docker, k8s, systemd, systemd-creds, github, gitlab,
+    /// circleci, buildkite or azure; by the file's ending where this is absent, dotenv otherwise
     #[arg(long, short, value_name = "FORMAT", value_parser = format)]
     format: Option<Format>,
     /// The template to fill; implies `--format template`
@@ -41,6 +43,29 @@ pub(crate) struct Render {
     /// Write the file although required values are absent
     #[arg(long)]
     allow_missing: bool,
+    /// The name of the Secret, for k8s
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The namespace of the Secret, for k8s; the reader's own where this is absent
+    #[arg(long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// The key to encrypt with, for systemd-creds: host, tpm2, host+tpm2, auto and what else systemd-creds knows
+    #[arg(long, value_name = "KEY")]
+    with_key: Option<String>,
+}
+
+/// Where the text goes.
+enum Target {
+    /// To stdout.
+    Stdout,
+    /// In the place of this file.
+    File(PathBuf),
+    /// At the end of this file, which is made where the runner leaves that to its jobs.
+    EndOfFile { path: PathBuf, create: bool },
+    /// To Buildkite's agent.
+    Agent,
+    /// A file for each variable in this directory.
+    Directory(PathBuf),
 }
 
 fn format(text: &str) -> Result<Format, String> {
@@ -55,49 +80,100 @@ fn mode(text: &str) -> Result<u32, String> {
 impl Render {
     pub(crate) fn run(&self, session: &Session) -> Outcome {
         let _ = dsops::exec::harden();
-        let out = self.out.as_deref().filter(|path| *path != Path::new("-"));
-        let format = self.format(out)?;
+        let format = self.format()?;
+        self.check_options(format)?;
         let config = session.load()?;
         let environment = session.environment(&config, &self.env)?;
-        let target = out.map(|path| allowed(&config, path)).transpose()?;
+        let target = self.target(session, &config, format)?;
         let template = self.template.as_deref().map(read_template).transpose()?;
         let plan = session.plan(&config, environment)?;
         let cx = session.context(&config);
         let resolution = session.resolve(&config, &plan, &cx)?;
         session.stop_or_warn(&config, &resolution, self.allow_missing)?;
-        let values: Vec<(&str, &dsops_providers::contract::SecretValue)> = resolution
+        let variables: Vec<Variable<'_>> = resolution
             .values
             .iter()
             .map(|(name, resolved)| (name.as_str(), resolved.value.as_ref()))
             .collect();
-        let options = render::Options { template: template.as_deref() };
-        let rendered = render::render(format, &values, &options).map_err(|errors| {
-            Stop::Reports(errors.iter().map(|error| failed(error, exit::TRANSFORM)).collect())
-        })?;
-        for note in &rendered.notes {
-            session.output.remark(&format!("`{}`: {}", note.variable, note.message));
+        match &target {
+            Target::Directory(directory) => self.encrypt(session, &config, directory, &variables),
+            _ => self.deliver(session, format, &target, &variables, template.as_deref()),
         }
-        let text = rendered.text;
+    }
+
+    /// Renders the text, and puts it where it goes.
+    fn deliver(
+        &self,
+        session: &Session,
+        format: Format,
+        target: &Target,
+        variables: &[Variable<'_>],
+        template: Option<&str>,
+    ) -> Outcome {
+        let options =
+            render::Options { template, name: self.name.as_deref(), namespace: self.namespace.as_deref() };
+        let rendered = render::render(format, variables, &options).map_err(all_failed)?;
+        remark(session, &rendered);
+        announce(session, format, target, variables);
+        let count = format!("{} variable{}", variables.len(), super::plan::plural(variables.len()));
         match target {
-            None => session.output.stdout(&text)?,
-            Some(target) => {
-                write(&target, &text, self.permissions).map_err(|error| {
-                    let message = format!("`{}` cannot be written: {error}", target.display());
-                    Diagnostic::new("dsops::output", exit::STORE, message)
-                        .help("see the directory and its permissions")
+            Target::Stdout | Target::Directory(_) => session.output.stdout(&rendered.text)?,
+            Target::File(path) => {
+                render::write::replace(path, &rendered.text, self.permissions)
+                    .map_err(|error| cannot_write(path, &error))?;
+                session.output.remark(&format!("wrote {count} to {}", path.display()));
+            }
+            Target::EndOfFile { path, create } => {
+                render::write::append(path, &rendered.text, *create)
+                    .map_err(|error| cannot_write(path, &error))?;
+                session.output.remark(&format!("added {count} to {}", path.display()));
+            }
+            Target::Agent => {
+                ci::set(&session.env, &rendered.text).map_err(|error| {
+                    let advice = "run it in a job of Buildkite, whose agent has the job API on";
+                    Diagnostic::new("dsops::render::program", exit::STORE, error.to_string()).help(advice)
                 })?;
-                let count = values.len();
-                session.output.remark(&format!(
-                    "wrote {count} variable{} to {}",
-                    super::plan::plural(count),
-                    target.display()
-                ));
+                session.output.remark(&format!("set {count} for the later phases of the job"));
             }
         }
         Ok(exit::OK)
     }
 
-    fn format(&self, out: Option<&Path>) -> Result<Format, Stop> {
+    /// Writes an encrypted file for each variable.
+    fn encrypt(
+        &self,
+        session: &Session,
+        config: &Config,
+        directory: &Path,
+        variables: &[Variable<'_>],
+    ) -> Outcome {
+        systemd_creds::check(variables).map_err(all_failed)?;
+        let mut files = Vec::with_capacity(variables.len());
+        for (name, value) in variables {
+            let path = allowed(config, &directory.join(name))?;
+            let encrypted = systemd_creds::encrypt(&session.env, (name, value), self.with_key.as_deref())
+                .map_err(|error| failed(&error))?;
+            files.push((path, encrypted));
+        }
+        for (path, encrypted) in &files {
+            render::write::replace(path, encrypted, self.permissions)
+                .map_err(|error| cannot_write(path, &error))?;
+        }
+        let count = files.len();
+        session.output.remark(&format!(
+            "wrote {count} credential{} to {}",
+            super::plan::plural(count),
+            directory.display()
+        ));
+        Ok(exit::OK)
+    }
+
+    /// The file of `--out`; none where it stands for stdout.
+    fn out(&self) -> Option<&Path> {
+        self.out.as_deref().filter(|path| *path != Path::new("-"))
+    }
+
+    fn format(&self) -> Result<Format, Stop> {
         if self.template.is_some() {
             return match self.format {
                 None | Some(Format::Template) => Ok(Format::Template),
@@ -106,9 +182,9 @@ impl Render {
                 }
             };
         }
-        let format = match (self.format, out) {
+        let format = match (self.format, self.out()) {
             (Some(format), _) => format,
-            (None, Some(path)) => Format::of_path(path).map_err(|error| failed(&error, exit::USAGE))?,
+            (None, Some(path)) => Format::of_path(path).map_err(|error| failed(&error))?,
             (None, None) => Format::Dotenv,
         };
         if format == Format::Template {
@@ -118,9 +194,108 @@ impl Render {
         }
         Ok(format)
     }
+
+    /// Refuses options that the format would not use, and asks for those that it needs.
+    fn check_options(&self, format: Format) -> Result<(), Stop> {
+        let named = |option: &str, wanted: Format| {
+            Err(usage(&format!("`{option}` is for the format `{}` only", wanted.name())))
+        };
+        if format != Format::K8s {
+            if self.name.is_some() {
+                return named("--name", Format::K8s);
+            }
+            if self.namespace.is_some() {
+                return named("--namespace", Format::K8s);
+            }
+        } else if self.name.is_none() {
+            return Err(usage("the format `k8s` needs the name of the Secret")
+                .help_with("name it with `--name NAME`"));
+        }
+        if format != Format::SystemdCreds && self.with_key.is_some() {
+            return named("--with-key", Format::SystemdCreds);
+        }
+        Ok(())
+    }
+
+    /// Finds where the text goes, before anything is fetched.
+    fn target(&self, session: &Session, config: &Config, format: Format) -> Result<Target, Stop> {
+        match (format.place(), &self.out, self.out()) {
+            (Place::Directory, _, Some(path)) => {
+                let path = fs::canonicalize(path).map_err(|error| unusable(path, &error))?;
+                if path.is_dir() {
+                    Ok(Target::Directory(path))
+                } else {
+                    Err(usage(
+                        "`systemd-creds` writes a file for each variable, and `--out` names no directory",
+                    ))
+                }
+            }
+            (Place::Directory, ..) => Err(usage("`systemd-creds` writes a file for each variable")
+                .help_with("name a directory with `--out DIR`")),
+            (_, _, Some(path)) => allowed(config, path).map(Target::File),
+            (_, Some(_), None) | (Place::Stdout, None, None) => Ok(Target::Stdout),
+            (Place::Agent, None, None) => Ok(Target::Agent),
+            (Place::EndOfFile(variable), None, None) => end_of_file(session, config, format, variable),
+        }
+    }
 }
 
-fn failed(error: &render::RenderError, exit: u8) -> Diagnostic {
+/// Finds the file that the runner has made for its job.
+fn end_of_file(session: &Session, config: &Config, format: Format, variable: &str) -> Result<Target, Stop> {
+    let instead = "run it in a job, or name a file with `--out FILE`, or stdout with `--out -`";
+    let stop = |why: String| Stop::from(failed(&RenderError::target(&why, instead)));
+    let Some(path) = session.env.get_os(variable).filter(|path| !path.is_empty()) else {
+        let why = format!(
+            "the format `{}` goes to the file that `{variable}` names, and the variable is not set",
+            format.name()
+        );
+        return Err(stop(why));
+    };
+    let path = allowed(config, Path::new(path))?;
+    // CircleCI names a file that the first job that has variables makes.
+    let create = format == Format::CircleCi;
+    if !create && !path.exists() {
+        return Err(stop(format!("`{variable}` names `{}`, which is not there", path.display())));
+    }
+    Ok(Target::EndOfFile { path, create })
+}
+
+/// Has the values masked before they are where a later step may print them.
+fn announce(session: &Session, format: Format, target: &Target, variables: &[Variable<'_>]) {
+    let is_for_ci = matches!(
+        format,
+        Format::GitHub | Format::GitLab | Format::CircleCi | Format::Buildkite | Format::Azure
+    );
+    // Azure masks a variable that it is told is secret.
+    if !is_for_ci || format == Format::Azure {
+        return;
+    }
+    let streams: &[Stream] = match target {
+        Target::Stdout => &[Stream::Stderr],
+        _ => &[Stream::Stdout, Stream::Stderr],
+    };
+    super::ci::mask(session, variables.iter().copied(), streams);
+}
+
+fn remark(session: &Session, rendered: &Rendered) {
+    for note in &rendered.notes {
+        match note.variable.as_str() {
+            "" => session.output.remark(&note.message),
+            name => session.output.remark(&format!("`{name}`: {}", note.message)),
+        }
+    }
+}
+
+fn all_failed(errors: Vec<RenderError>) -> Stop {
+    Stop::Reports(errors.iter().map(failed).collect())
+}
+
+fn failed(error: &RenderError) -> Diagnostic {
+    let exit = match error.kind {
+        RenderErrorKind::Format | RenderErrorKind::Target => exit::USAGE,
+        RenderErrorKind::Name | RenderErrorKind::Value | RenderErrorKind::Template => exit::TRANSFORM,
+        RenderErrorKind::Program => exit::STORE,
+    };
     let diagnostic = Diagnostic::new(error.kind.code(), exit, error.message.clone());
     match &error.help {
         Some(help) => diagnostic.help(help),
@@ -130,6 +305,18 @@ fn failed(error: &render::RenderError, exit: u8) -> Diagnostic {
 
 fn usage(message: &str) -> Stop {
     Diagnostic::new("dsops::usage", exit::USAGE, message).into()
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Stop {
+    let message = format!("`{}` cannot be written: {error}", path.display());
+    Diagnostic::new("dsops::output", exit::STORE, message)
+        .help("see the directory and its permissions")
+        .into()
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> Stop {
+    let message = format!("the directory of `{}` cannot be used: {error}", path.display());
+    Diagnostic::new("dsops::output", exit::STORE, message).help("make the directory first").into()
 }
 
 impl Stop {
@@ -153,10 +340,7 @@ fn read_template(path: &Path) -> Result<String, Stop> {
 /// Returns the absolute path, without links or `..` in its directory, where the policies allow it.
 fn allowed(config: &Config, path: &Path) -> Result<PathBuf, Stop> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let dir = fs::canonicalize(dir).map_err(|error| {
-        let message = format!("the directory of `{}` cannot be used: {error}", path.display());
-        Diagnostic::new("dsops::output", exit::STORE, message).help("make the directory first")
-    })?;
+    let dir = fs::canonicalize(dir).map_err(|error| unusable(path, &error))?;
     let Some(name) = path.file_name() else { return Err(usage("`--out` names no file")) };
     let target = dir.join(name);
     if target.is_dir() {
@@ -173,18 +357,4 @@ fn allowed(config: &Config, path: &Path) -> Result<PathBuf, Stop> {
         .check_path(&target.to_string_lossy())
         .map_err(|error| Stop::from(Diagnostic::config(&error, Some(&config.source))))?;
     Ok(target)
-}
-
-/// Writes by rename: a reader sees the old file or the new one, and never one that others may read.
-fn write(target: &Path, text: &[u8], mode: u32) -> std::io::Result<()> {
-    let dir = target.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::Builder::new()
-        .prefix(".dsops-")
-        .permissions(fs::Permissions::from_mode(0o600))
-        .tempfile_in(dir)?;
-    file.write_all(text)?;
-    file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
-    file.as_file().sync_all()?;
-    file.persist(target)?;
-    Ok(())
 }

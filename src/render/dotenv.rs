@@ -94,8 +94,9 @@ impl Quotes {
                 compose: has("`"),
                 python: has("$") || has("`") || has("\r"),
                 node: value.contains(['"', '\\', '$', '`', '\r']),
-                // Node's readers take the second backslash and the closing quote for a quote inside.
-                what_follows: value.ends_with('\\'),
+                // Node's readers take the second backslash and the closing quote for a quote inside, or the quote
+                // inside for the closing one, and what is left of the value for the next line.
+                what_follows: value.ends_with('\\') || value.contains('"'),
             },
         }
     }

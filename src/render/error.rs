@@ -11,6 +11,10 @@ pub enum RenderErrorKind {
     Value,
     /// The template does not compile, or did not come to an end.
     Template,
+    /// The format goes to a place that this run does not have.
+    Target,
+    /// The program that the format needs is missing or failed.
+    Program,
 }
 
 impl RenderErrorKind {
@@ -22,6 +26,8 @@ impl RenderErrorKind {
             Self::Name => "dsops::render::name",
             Self::Value => "dsops::render::value",
             Self::Template => "dsops::render::template",
+            Self::Target => "dsops::render::target",
+            Self::Program => "dsops::render::program",
         }
     }
 }
@@ -41,6 +47,12 @@ pub struct RenderError {
 }
 
 impl RenderError {
+    /// Returns the error of a format that goes to a place which this run does not have.
+    #[must_use]
+    pub fn target(message: &str, help: &str) -> Self {
+        Self::new(RenderErrorKind::Target, message).help(help)
+    }
+
     pub(super) fn new(kind: RenderErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), help: None, variable: None }
     }
@@ -54,6 +66,24 @@ impl RenderError {
         let error = Self::new(RenderErrorKind::Name, format!("`{name}` is no name that a shell takes"))
             .help("use letters, digits and underscores, not a digit first, or render as `json`");
         Self { variable: Some(name.to_owned()), ..error }
+    }
+
+    /// A name that a reader would take for something else; the reason follows the name.
+    pub(super) fn name_because(name: &str, why: &str) -> Self {
+        let message = format!("the name of a variable is `{name}`, {why}");
+        Self { variable: Some(name.to_owned()), ..Self::new(RenderErrorKind::Name, message) }
+    }
+
+    /// A value that the format cannot hold, with the usual way out.
+    pub(super) fn value(name: &str, message: String) -> Self {
+        let error = Self::new(RenderErrorKind::Value, message)
+            .help("encode it with the transform `base64_encode`, or pass it with `dsops exec`");
+        Self { variable: Some(name.to_owned()), ..error }
+    }
+
+    pub(super) fn no_random(name: &str) -> Self {
+        let message = format!("no random delimiter could be had for `{name}`");
+        Self { variable: Some(name.to_owned()), ..Self::new(RenderErrorKind::Format, message) }
     }
 
     pub(super) fn nul(name: &str) -> Self {

@@ -15,13 +15,62 @@ pub enum Format {
     Json,
     /// One flat YAML mapping of strings.
     Yaml,
+    /// One flat TOML table of strings.
+    Toml,
     /// What a Jinja template makes of the variables.
     Template,
+    /// `NAME=value` lines, for `docker run --env-file`.
+    Docker,
+    /// The manifest of a Kubernetes Secret.
+    K8s,
+    /// `NAME="value"` lines, for `EnvironmentFile=` of a unit.
+    Systemd,
+    /// An encrypted file for each variable, for `LoadCredentialEncrypted=` of a unit.
+    SystemdCreds,
+    /// What the file that `GITHUB_ENV` names takes.
+    GitHub,
+    /// A report of type dotenv for GitLab.
+    GitLab,
+    /// `export` lines, for the file that `BASH_ENV` names.
+    CircleCi,
+    /// Objects for Buildkite's agent.
+    Buildkite,
+    /// Commands to the agent of Azure Pipelines.
+    Azure,
+}
+
+/// Where a format goes when no place is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Stdout.
+    Stdout,
+    /// At the end of the file that this variable names.
+    EndOfFile(&'static str),
+    /// To Buildkite's agent.
+    Agent,
+    /// Nowhere: a directory has to be named.
+    Directory,
 }
 
 impl Format {
     /// All formats, in the order of the documents.
-    pub const ALL: [Self; 5] = [Self::Dotenv, Self::Shell, Self::Json, Self::Yaml, Self::Template];
+    pub const ALL: [Self; 15] = [
+        Self::Dotenv,
+        Self::Shell,
+        Self::Json,
+        Self::Yaml,
+        Self::Toml,
+        Self::Template,
+        Self::Docker,
+        Self::K8s,
+        Self::Systemd,
+        Self::SystemdCreds,
+        Self::GitHub,
+        Self::GitLab,
+        Self::CircleCi,
+        Self::Buildkite,
+        Self::Azure,
+    ];
 
     /// Returns the name, as `--format` takes it.
     #[must_use]
@@ -31,7 +80,29 @@ impl Format {
             Self::Shell => "shell",
             Self::Json => "json",
             Self::Yaml => "yaml",
+            Self::Toml => "toml",
             Self::Template => "template",
+            Self::Docker => "docker",
+            Self::K8s => "k8s",
+            Self::Systemd => "systemd",
+            Self::SystemdCreds => "systemd-creds",
+            Self::GitHub => "github",
+            Self::GitLab => "gitlab",
+            Self::CircleCi => "circleci",
+            Self::Buildkite => "buildkite",
+            Self::Azure => "azure",
+        }
+    }
+
+    /// Returns where it goes when no place is named.
+    #[must_use]
+    pub fn place(self) -> Place {
+        match self {
+            Self::GitHub => Place::EndOfFile("GITHUB_ENV"),
+            Self::CircleCi => Place::EndOfFile("BASH_ENV"),
+            Self::Buildkite => Place::Agent,
+            Self::SystemdCreds => Place::Directory,
+            _ => Place::Stdout,
         }
     }
 
@@ -59,6 +130,7 @@ impl Format {
         match extension.as_str() {
             "json" => Ok(Self::Json),
             "yaml" | "yml" => Ok(Self::Yaml),
+            "toml" => Ok(Self::Toml),
             "sh" | "bash" => Ok(Self::Shell),
             "tmpl" | "j2" | "jinja" | "jinja2" => Ok(Self::Template),
             "" => Ok(Self::Dotenv),
@@ -94,13 +166,14 @@ mod tests {
             (".env.json", Format::Json),
             ("a.YML", Format::Yaml),
             ("a.yaml", Format::Yaml),
+            ("a.toml", Format::Toml),
             ("a.sh", Format::Shell),
             ("a.yaml.j2", Format::Template),
             ("a.tmpl", Format::Template),
         ] {
             assert_eq!(Format::of_path(Path::new(path)), Ok(format), "{path}");
         }
-        assert!(Format::of_path(Path::new("a.toml")).is_err());
+        assert!(Format::of_path(Path::new("a.xml")).is_err());
     }
 
     #[test]
@@ -108,6 +181,6 @@ mod tests {
         for format in Format::ALL {
             assert_eq!(Format::from_name(format.name()), Ok(format));
         }
-        assert!(Format::from_name("toml").unwrap_err().help.unwrap().contains("`dotenv`"));
+        assert!(Format::from_name("xml").unwrap_err().help.unwrap().contains("`dotenv`"));
     }
 }

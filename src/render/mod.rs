@@ -1,23 +1,34 @@
 //! Renders an environment as a file that another program reads.
 //!
-//! The text depends on the values alone: no dates, the order that is given, one newline at the end. What a format cannot
+//! The text depends on the values alone: no dates, the order that is given, one newline at the end; only the delimiters of
+//! `github` are random. What a format cannot
 //! hold exactly is an error that names the variable; what some readers of a format would misread is a note.
 
+mod azure;
+mod buildkite;
+mod docker;
 mod dotenv;
 mod error;
 mod format;
+mod github;
+mod gitlab;
 mod json;
+mod k8s;
 mod shell;
+mod systemd;
+pub mod systemd_creds;
 mod template;
 #[cfg(test)]
 mod tests;
+mod toml;
+pub mod write;
 mod yaml;
 
 use dsops_providers::contract::SecretValue;
 use zeroize::Zeroizing;
 
 pub use error::{RenderError, RenderErrorKind};
-pub use format::Format;
+pub use format::{Format, Place};
 
 use crate::transform::buffer::Buffer;
 
@@ -29,6 +40,10 @@ pub type Variable<'a> = (&'a str, &'a SecretValue);
 pub struct Options<'a> {
     /// The text of the template, for [`Format::Template`] only.
     pub template: Option<&'a str>,
+    /// The name of the Secret, for [`Format::K8s`] only.
+    pub name: Option<&'a str>,
+    /// The namespace of the Secret, for [`Format::K8s`] only.
+    pub namespace: Option<&'a str>,
 }
 
 /// A file's content, and what is to be said about it.
@@ -42,7 +57,7 @@ pub struct Rendered {
 /// A limit of the format that a variable meets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// The variable.
+    /// The variable; empty where it is about all of them.
     pub variable: String,
     /// What happens: a lowercase fragment without the value.
     pub message: String,
@@ -62,9 +77,22 @@ pub fn render(
     let mut notes = Vec::new();
     let text = match format {
         Format::Dotenv => dotenv::render(variables, &mut notes)?,
-        Format::Shell => shell::render(variables)?,
+        Format::Shell | Format::CircleCi => shell::render(variables)?,
         Format::Json => json::render(variables)?,
         Format::Yaml => yaml::render(variables)?,
+        Format::Toml => toml::render(variables)?,
+        Format::Docker => docker::render(variables)?,
+        Format::K8s => k8s::render(variables, options.name, options.namespace)?,
+        Format::Systemd => systemd::render(variables)?,
+        Format::SystemdCreds => {
+            let error =
+                RenderError::new(RenderErrorKind::Format, "`systemd-creds` is many files and no text");
+            return Err(vec![error.help("name a directory with `--out`")]);
+        }
+        Format::GitHub => github::render(variables)?,
+        Format::GitLab => gitlab::render(variables, &mut notes)?,
+        Format::Buildkite => buildkite::render(variables)?,
+        Format::Azure => azure::render(variables)?,
         Format::Template => template::render(variables, options.template).map_err(|error| vec![error])?,
     };
     Ok(Rendered { text: text.into_bytes(), notes })

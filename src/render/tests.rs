@@ -1,5 +1,7 @@
 //! Files read back by programs that others wrote: the shell, and readers of JSON and YAML.
 
+mod formats;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
@@ -68,7 +70,7 @@ fn rendered(format: Format, variables: &[(&str, &str)]) -> String {
 fn from_template(template: &str, variables: &[(&str, &[u8])]) -> Result<String, String> {
     let values: Vec<SecretValue> = variables.iter().map(|(_, value)| SecretValue::copy_of(value)).collect();
     let named: Vec<_> = variables.iter().zip(&values).map(|((name, _), value)| (*name, value)).collect();
-    match render(Format::Template, &named, &Options { template: Some(template) }) {
+    match render(Format::Template, &named, &Options { template: Some(template), ..Options::default() }) {
         Ok(rendered) => Ok(String::from_utf8(rendered.text.to_vec()).unwrap()),
         Err(errors) => Err(errors[0].message.clone()),
     }
@@ -110,7 +112,8 @@ fn texts() -> impl Strategy<Value = Vec<String>> {
 #[test]
 fn a_shell_reads_the_nasty_values_back() {
     let values: Vec<Vec<u8>> = NASTY.iter().map(|value| value.as_bytes().to_vec()).collect();
-    for format in [Format::Dotenv, Format::Shell] {
+    // Without noncharacters, systemd's lines are a shell's.
+    for format in [Format::Dotenv, Format::Shell, Format::CircleCi, Format::Systemd] {
         assert_eq!(sourced("/bin/sh", format, &values), values);
     }
 }
@@ -148,7 +151,7 @@ fn dotenv_notes_who_misreads_a_value() {
         ("a${b}", "python-dotenv"),
         ("\\\\srv", "python-dotenv"),
         ("cr\r\n", "python-dotenv and Node's dotenv"),
-        ("it's \"x\"", "Node's dotenv"),
+        ("it's \"x\"", "Node's dotenv, which may misread the lines after it too"),
         ("it's $5", "python-dotenv and Node's dotenv"),
         ("it's `x`", "docker compose, python-dotenv and Node's dotenv"),
         ("end\\", "Node's dotenv, which may misread the lines after it too"),
@@ -185,6 +188,13 @@ fn a_value_or_name_that_a_format_cannot_hold_is_named() {
     };
     assert_eq!(failed(Format::Dotenv), expected(&[&values, &names]));
     assert_eq!(failed(Format::Shell), expected(&[&values[..1], &names]));
+    for format in
+        [Format::Docker, Format::Systemd, Format::GitHub, Format::GitLab, Format::Buildkite, Format::Azure]
+    {
+        assert_eq!(failed(format), expected(&[&values, &names]), "{format:?}");
+    }
+    assert_eq!(failed(Format::CircleCi), expected(&[&values[..1], &names]));
+    assert_eq!(failed(Format::Toml), expected(&[&values[1..]]));
     assert_eq!(failed(Format::Json), expected(&[&values[1..]]));
     assert_eq!(failed(Format::Yaml), expected(&[&values[1..]]));
 }
@@ -203,9 +213,13 @@ fn yaml_quotes_values_always_and_names_where_they_would_be_something_else() {
 
 #[test]
 fn nothing_renders_as_nothing() {
-    for (format, text) in
-        [(Format::Dotenv, ""), (Format::Shell, ""), (Format::Json, "{}\n"), (Format::Yaml, "{}\n")]
-    {
+    for (format, text) in [
+        (Format::Dotenv, ""),
+        (Format::Shell, ""),
+        (Format::Json, "{}\n"),
+        (Format::Yaml, "{}\n"),
+        (Format::Toml, ""),
+    ] {
         assert_eq!(rendered(format, &[]), text);
     }
 }

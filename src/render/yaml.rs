@@ -20,16 +20,21 @@ pub(super) fn render(variables: &[Variable<'_>]) -> Result<Buffer, Vec<RenderErr
     let size = variables.iter().map(|(name, value)| name.len() + value.len() * 2 + 16).sum();
     let mut yaml = Buffer::with_capacity(size);
     for (name, text) in texts {
-        if is_name(name) && !RESERVED.contains(&name.to_lowercase().as_str()) {
-            yaml.extend(name.as_bytes());
-        } else {
-            quote(name, &mut yaml);
-        }
+        key(name, &mut yaml);
         yaml.extend(b": ");
         quote(text, &mut yaml);
         yaml.push(b'\n');
     }
     Ok(yaml)
+}
+
+/// Writes a key, in quotes where some reader would take it for something else.
+pub(super) fn key(name: &str, yaml: &mut Buffer) {
+    if is_name(name) && !RESERVED.contains(&name.to_lowercase().as_str()) {
+        yaml.extend(name.as_bytes());
+    } else {
+        quote(name, yaml);
+    }
 }
 
 /// Writes text in double quotes, such that it is the same to readers of YAML 1.1, YAML 1.2 and JSON: it is a JSON string

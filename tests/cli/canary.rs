@@ -62,6 +62,7 @@ envs:
   garbled: {A: {from: garbage/KEY}, B: {literal: MARK}}
   refused: {A: {from: refusing/KEY}, B: {literal: MARK}}
   unreachable: {A: {from: net/KEY}, B: {literal: MARK}}
+  lines: {A: {literal: \"MARK\\nMARK\"}}
   nul: {A: {literal: \"AE1BUks=\", transform: base64_decode}, B: {literal: MARK}}
 ";
 
@@ -116,14 +117,23 @@ const BROKEN: &[&str] = &[
     "policies: {secret_complexity: {min: 3}}\nenvs: {dev: {A: {literal: MARK}}}\n",
 ];
 
+/// In the place of systemd-creds: it repeats what it was given where it fails.
+const SYSTEMD_CREDS: &str = "#!/bin/sh\ncase \"$*\" in *with-key=none*) cat >&2; exit 1 ;; esac\ncat > /dev/null\n\
+    cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' ' > seen-by-creds\necho encrypted\n";
+
 /// Prepares a run in a place where every kind of store holds marked values.
 fn world(config: &str) -> Dsops {
     let answer = "#!/bin/sh\ncat >/dev/null\ncat /proc/*/cmdline 2>/dev/null | tr '\\0' ' ' > seen-by-program\n\
                   printf '{\"protocolVersion\":1,\"values\":{\"KEY\":\"%s\"}}' \"$TOKEN\"\n";
     let garbage = "#!/bin/sh\necho \"$TOKEN\" >&2\necho \"$TOKEN is no JSON\"\n";
     let refusing = "#!/bin/sh\ncat >/dev/null\necho \"token $TOKEN was refused\" >&2\nexit 1\n";
-    Dsops::new()
+    let dsops = Dsops::new();
+    let (path, github, bash) = (dsops.path("bin"), dsops.path("github-env"), dsops.path("bash-env"));
+    dsops
         .config(config.replace("MARK", MARK))
+        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", path.display()))
+        .env("GITHUB_ENV", github)
+        .env("BASH_ENV", bash)
         .file("values.env", format!("KEY={MARK}\n# OTHER={MARK}\n"))
         .file("broken.env", format!("KEY='{MARK}\n{MARK}\n"))
         .file("secret.txt", MARK)
@@ -132,6 +142,13 @@ fn world(config: &str) -> Dsops {
         .program("program", answer)
         .program("garbage", garbage)
         .program("refusing", refusing)
+        .program(
+            "bin/buildkite-agent",
+            "#!/bin/sh\ncat\ncat /proc/*/cmdline 2>/dev/null | tr '\\0' ' ' > seen-by-agent\n",
+        )
+        .program("bin/systemd-creds", SYSTEMD_CREDS)
+        .file("github-env", "")
+        .file("creds/OLD", "")
         .env("APP_KEY", MARK)
         .env("TOKEN", MARK)
         .env("INHERITED", MARK)
@@ -236,6 +253,33 @@ const CASES: &[Case] = &[
     Case { args: &["render", "--env", "dev", "--out", "out.env"], exit: 0, asked: Asked::File("out.env") },
     Case { args: &["render", "--env", "dev", "--out", "out.json"], exit: 0, asked: Asked::File("out.json") },
     case(&["render", "--env", "dev", "--out", "nowhere/out.env"], 6),
+    shows(&["render", "--env", "dev", "--format", "toml"]),
+    shows(&["render", "--env", "dev", "--format", "docker"]),
+    shows(&["render", "--env", "dev", "--format", "k8s", "--name", "app"]),
+    shows(&["render", "--env", "dev", "--format", "systemd"]),
+    shows(&["render", "--env", "dev", "--format", "gitlab"]),
+    shows(&["render", "--env", "dev", "--format", "azure"]),
+    shows(&["render", "--env", "dev", "--format", "github", "--out", "-"]),
+    Case {
+        args: &["render", "--env", "dev", "--format", "github"],
+        exit: 0,
+        asked: Asked::File("github-env"),
+    },
+    Case {
+        args: &["render", "--env", "dev", "--format", "circleci"],
+        exit: 0,
+        asked: Asked::File("bash-env"),
+    },
+    // The agent and systemd-creds are given the values, and write nothing.
+    case(&["render", "--env", "dev", "--format", "buildkite"], 0),
+    case(&["render", "--env", "dev", "--format", "systemd-creds", "--out", "creds"], 0),
+    case(&["render", "--env", "dev", "--format", "systemd-creds", "--out", "creds", "--with-key", "none"], 6),
+    case(&["render", "--env", "dev", "--format", "k8s", "--name", "No_Name"], 2),
+    case(&["render", "--env", "lines", "--format", "docker"], 7),
+    case(&["render", "--env", "lines", "--format", "gitlab"], 7),
+    case(&["render", "--env", "lines", "--format", "azure"], 7),
+    case(&["render", "--env", "nul", "--format", "systemd"], 7),
+    case(&["render", "--env", "nul", "--format", "github"], 7),
     case(&["render", "--env", "dev", "--template", "broken.j2"], 7),
     case(&["doctor"], 1),
     case(&["doctor", "--verbose", "--json"], 1),
@@ -325,6 +369,32 @@ fn no_command_shows_a_value_that_was_not_asked_for() {
             let json = world(CONFIG).args(["--error-format", "json"]).args(*args);
             let _ = search(json, *asked).code(*exit);
         }
+    }
+}
+
+#[test]
+fn in_ci_a_value_is_in_the_masks_and_nowhere_else() {
+    for (name, value) in [("GITHUB_ACTIONS", "true"), ("TF_BUILD", "True")] {
+        // On stderr, which is a pipe: what the search of the other tests would find.
+        let run = world(CONFIG).env(name, value).args(["exec", "--env", "dev", "--", "true"]);
+        let output = run.run().code(0).stdout_empty();
+        let text = String::from_utf8_lossy(output.stderr_bytes()).into_owned();
+        let is_mask =
+            |line: &&str| line.starts_with("::add-mask::") || line.starts_with("##vso[task.setsecret]");
+        let (masks, rest): (Vec<&str>, Vec<&str>) = text.lines().partition(is_mask);
+        assert!(masks.iter().any(|line| shows_a_value(line.as_bytes())), "{output}");
+        assert!(!shows_a_value(rest.join("\n").as_bytes()), "{output}");
+        // To a file, they are not written at all.
+        let shell = world(CONFIG).env(name, value).instead("/bin/sh");
+        let script = "exec \"$0\" exec --env dev -- true >out 2>err";
+        let _ = search(shell.args(["-c", script, env!("CARGO_BIN_EXE_dsops")]), Asked::Nothing).code(0);
+    }
+    for name in ["BUILDKITE", "GITLAB_CI", "CIRCLECI"] {
+        let _ = search(
+            world(CONFIG).env(name, "true").args(["exec", "--env", "dev", "--", "true"]),
+            Asked::Nothing,
+        )
+        .code(0);
     }
 }
 

@@ -236,6 +236,46 @@ fn a_rendered_file_is_whole_private_and_in_the_place_of_the_old_one() {
 }
 
 #[test]
+fn a_file_that_others_could_read_is_private_afterwards_and_nothing_lies_beside_it() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+    let config = "envs: {dev: {A: {literal: x}}}";
+    let run =
+        Dsops::new().config(config).file("out/.env", "OLD=1").file("out/.dsops-.env.0123456789abcdef", "A=x");
+    let path = run.path("out/.env");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("permissions");
+    let before = fs::metadata(&path).expect("the file").ino();
+    let output = run.args(["render", "--env", "dev", "--out", "out/.env"]).run().code(0);
+    let metadata = fs::metadata(output.path("out/.env")).expect("the file");
+    assert_eq!(metadata.permissions().mode() & 0o7777, 0o600);
+    assert_ne!(metadata.ino(), before, "whoever has the old file open could read on");
+    // What a killed run left of this file is gone too.
+    assert_eq!(fs::read_dir(output.path("out")).expect("the directory").count(), 1);
+    let run =
+        Dsops::new().config(config).args(["render", "--env", "dev", "--out", "a", "--permissions", "0640"]);
+    let output = run.run().code(0);
+    assert_eq!(fs::metadata(output.path("a")).expect("the file").permissions().mode() & 0o7777, 0o640);
+}
+
+#[test]
+fn a_format_that_would_not_use_an_option_refuses_it() {
+    let render = |args: &[&str]| {
+        Dsops::new()
+            .config("envs: {dev: {A: {literal: x}}}")
+            .args(["render", "--env", "dev"])
+            .args(args)
+            .run()
+    };
+    let _ = render(&["--name", "app"]).code(2).stdout_empty().stderr_has("`--name`").stderr_has("`k8s`");
+    let _ = render(&["--namespace", "x"]).code(2).stdout_empty().stderr_has("`--namespace`");
+    let _ = render(&["--format", "k8s"]).code(2).stdout_empty().stderr_has("--name NAME");
+    let _ = render(&["--format", "k8s", "--name", "App"]).code(2).stdout_empty().stderr_has("`App`");
+    let output = render(&["--format", "k8s", "--name", "app", "--namespace", "prod"]).code(0);
+    let _ = output.stdout_has("kind: Secret").stdout_has("namespace: \"prod\"").stdout_has("A: \"eA==\"");
+    let _ = render(&["--format", "toml"]).code(0).stdout("A = \"x\"\n");
+}
+
+#[test]
 fn a_template_is_filled_strictly() {
     let run = || {
         Dsops::new()

@@ -8,6 +8,8 @@ mod builder;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+mod ci;
+#[cfg(test)]
 mod completion;
 #[cfg(test)]
 mod config;
@@ -72,6 +74,8 @@ mod security;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(test)]
+mod systemd;
 #[cfg(test)]
 mod token_cache;
 #[cfg(test)]

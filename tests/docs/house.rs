@@ -58,11 +58,21 @@ const EXPOSE: &[&str] = &[
     "src/cli/local/mod.rs",
     "src/cli/output.rs",
     "src/environment/mod.rs",
+    "src/render/azure.rs",
+    "src/render/buildkite.rs",
+    "src/render/docker.rs",
     "src/render/dotenv.rs",
+    "src/render/github.rs",
+    "src/render/gitlab.rs",
+    "src/render/k8s.rs",
     "src/render/shell.rs",
+    "src/render/systemd.rs",
+    "src/render/systemd_creds.rs",
     "src/render/template.rs",
     // Digests of values, to see that one has changed.
     "src/watch/fingerprint.rs",
+    // What a runner is told to mask.
+    "src/ci/mask.rs",
 ];
 
 #[test]

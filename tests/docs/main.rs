@@ -4,6 +4,8 @@
 
 // `cfg(test)` tells clippy that these are test code as well, where a failed expectation may panic.
 #[cfg(test)]
+mod action;
+#[cfg(test)]
 mod blocks;
 #[cfg(test)]
 mod codes;
@@ -25,6 +27,10 @@ mod options;
 mod project;
 #[cfg(test)]
 mod providers;
+#[cfg(test)]
+mod recipes;
+#[cfg(test)]
+mod runner;
 #[cfg(test)]
 mod session;
 #[cfg(test)]
