@@ -3,14 +3,15 @@
 //! A plan holds no values. References are collected first, then grouped by store, and each place is
 //! asked for once however many variables name it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use dsops_providers::contract::{Cost, EnvSnapshot, ListQuery, Locator, Span};
 use serde::Serialize;
 
 use crate::config::{
-    Code, Config, ConfigError, Environment, Expander, Import, Origin, ReferenceAt, Store, Variable,
+    Code, Config, ConfigError, Environment, Expander, FileOptions, Import, Origin, ReferenceAt, Store,
+    Variable,
 };
 
 /// The plan of one environment.
@@ -169,6 +170,13 @@ impl Plan {
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.stores.iter().map(|store| store.cost).fold(Cost::default(), |sum, cost| sum + cost)
+    }
+
+    /// Returns the variables whose value the command gets as a file, by name.
+    #[must_use]
+    pub fn files(&self) -> BTreeMap<&str, &FileOptions> {
+        let variables = self.variables.iter().map(|planned| &planned.variable);
+        variables.filter_map(|variable| Some((variable.name.as_str(), variable.file.as_ref()?))).collect()
     }
 }
 
@@ -394,6 +402,13 @@ struct VariableView<'a> {
     transform: Vec<&'static str>,
     optional: bool,
     has_default: bool,
+    /// `file` where the command gets a path; absent where it gets the value.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    delivery: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filename: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -461,6 +476,9 @@ impl Plan {
                     transform: planned.variable.transform.names().collect(),
                     optional: planned.variable.optional,
                     has_default: planned.variable.default.is_some(),
+                    delivery: planned.variable.file.as_ref().map(|_| "file"),
+                    mode: planned.variable.file.as_ref().map(FileOptions::mode_text),
+                    filename: planned.variable.file.as_ref().map(|file| file.name.as_str()),
                 })
                 .collect(),
             imports: self

@@ -17,6 +17,7 @@ use dsops_providers::env::{Env, EnvConfig};
 use futures::StreamExt as _;
 use nix::sys::signal::Signal;
 
+use super::entry;
 use super::plan::plural;
 use super::session::Session;
 use super::watch::{Fresh, Timing, Watch, Watched};
@@ -58,6 +59,9 @@ pub(crate) struct Exec {
     /// Start the command in this directory
     #[arg(long, value_name = "DIR")]
     working_dir: Option<PathBuf>,
+    /// Put the files of `type: file` variables below this directory, and stay until the command ends
+    #[arg(long, value_name = "DIR")]
+    files_dir: Option<PathBuf>,
     /// Inherit nothing but PATH, HOME and the like
     #[arg(long)]
     clean: bool,
@@ -81,7 +85,7 @@ pub(crate) struct Exec {
     no_ci_mask: bool,
 }
 
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
         .filter(|time| !time.is_zero())
         .ok_or_else(|| "write a time such as `90s` or `5m`".to_owned())
@@ -114,9 +118,9 @@ impl Exec {
         }
         self.mask_in_ci(session, &resolution);
         drop(cx);
-        if !self.stays() {
+        if !self.stays(&child) {
             drop(resolution);
-            let Err(error) = exec::replace(self.command(child), &hardened);
+            let Err(error) = exec::replace(self.command(session, child), &hardened);
             return Err(failed(&error));
         }
         let changes =
@@ -124,7 +128,7 @@ impl Exec {
         drop(resolution);
         let kill_after = self.kill_after.unwrap_or(KILL_AFTER);
         let supervision = Supervision { timeout: self.timeout, kill_after, changes };
-        let ended = exec::supervise(self.command(child), &hardened, supervision);
+        let ended = exec::supervise(self.command(session, child), &hardened, supervision);
         ended.map_err(|error| failed(&error))?.end_alike()
     }
 
@@ -139,8 +143,10 @@ impl Exec {
     }
 
     /// Says whether dsops stays beside the command.
-    fn stays(&self) -> bool {
-        self.supervise || self.timeout.is_some() || self.kill_after.is_some() || self.watch
+    fn stays(&self, environment: &ChildEnvironment) -> bool {
+        // Whoever names a directory for files wants them gone from it at the end.
+        let files = self.files_dir.is_some() && environment.has_files();
+        self.supervise || self.timeout.is_some() || self.kill_after.is_some() || self.watch || files
     }
 
     /// Returns what the command is to hear of while it runs.
@@ -174,22 +180,29 @@ impl Exec {
     fn change<'a>(&self, session: &'a Session, watch: &mut Watch<'_>, fresh: &Fresh) -> Change<'a> {
         self.mask_in_ci(session, &fresh.resolution);
         let changed = fresh.changed.join(", ");
-        if let Some(signal) = self.signal {
-            session.output.remark(&format!("changed: {changed}; the command gets {signal}"));
-            return Change::Signal(signal);
-        }
-        match self.child(session, watch.config(), &fresh.plan, &fresh.resolution) {
-            Ok(child) => {
-                session.output.remark(&format!("changed: {changed}; the command starts again"));
-                let output = session.output;
+        let output = session.output;
+        let environment = match self.child(session, watch.config(), &fresh.plan, &fresh.resolution) {
+            Ok(environment) => environment,
+            Err(stop) => {
+                watch.fail(stop);
+                return Change::Nothing;
+            }
+        };
+        match self.signal {
+            Some(signal) => {
+                output.remark(&format!("changed: {changed}; the command gets {signal}"));
+                let refused = Box::new(move |error: &ExecError| {
+                    output
+                        .warn(&format!("the command gets no signal and its files are as they were: {error}"));
+                });
+                Change::Signal { signal, environment, refused }
+            }
+            None => {
+                output.remark(&format!("changed: {changed}; the command starts again"));
                 let refused = Box::new(move |error: &ExecError| {
                     output.warn(&format!("the command cannot start again and goes on as it is: {error}"));
                 });
-                Change::Restart { command: self.command(child), refused }
-            }
-            Err(stop) => {
-                watch.fail(stop);
-                Change::Nothing
+                Change::Restart { command: self.command(session, environment), refused }
             }
         }
     }
@@ -222,6 +235,7 @@ impl Exec {
             inherit: if self.clean { Inherit::Clean } else { Inherit::All },
             strip,
             keep: BTreeSet::new(),
+            files: plan.files(),
             command: &self.command,
         };
         let resolved =
@@ -230,7 +244,8 @@ impl Exec {
             let named = |name: &str| plan.variables.iter().find(|planned| planned.variable.name == name);
             let reports = error.problems().iter().map(|problem| {
                 let report = Diagnostic::new(problem.code(), exit::NOT_STARTED, problem.to_string());
-                let report = report.help(problem.advice());
+                let source = problem.variable().and_then(|name| entry::source(plan, resolution, name));
+                let report = report.help(problem.advice(source.as_deref()));
                 match problem.variable().and_then(named) {
                     Some(planned) => report.variable(&planned.variable, &config.source),
                     None => report,
@@ -240,13 +255,15 @@ impl Exec {
         })
     }
 
-    fn command(&self, environment: ChildEnvironment) -> exec::Command {
+    fn command(&self, session: &Session, environment: ChildEnvironment) -> exec::Command {
+        let runtime_dir = session.env.get_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let mut words = self.command.iter().cloned();
         exec::Command {
             program: words.next().unwrap_or_default(),
             args: words.collect(),
             working_dir: self.working_dir.clone(),
             environment,
+            files: exec::Place { named: self.files_dir.clone(), runtime_dir },
         }
     }
 }
@@ -306,8 +323,9 @@ fn print(session: &Session, child: &ChildEnvironment, resolution: &Resolution) -
             let name = variable.name.to_string_lossy().into_owned();
             let source =
                 resolution.values.get(&name).map_or_else(String::new, |resolved| resolved.source.clone());
-            let note = if variable.overrides { "replaces an inherited one" } else { "" };
-            vec![name, source, note.to_owned()]
+            let file = variable.file.map(|file| format!("a file, {}", file.mode_text()));
+            let overrides = variable.overrides.then(|| "replaces an inherited one".to_owned());
+            vec![name, source, file.into_iter().chain(overrides).collect::<Vec<_>>().join("; ")]
         })
         .collect();
     let kept = resolution.values.keys().filter(|name| {

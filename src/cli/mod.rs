@@ -4,6 +4,7 @@ mod cache;
 mod ci;
 mod completion;
 mod doctor;
+mod entry;
 mod exec;
 mod get;
 mod infisical;
@@ -110,11 +111,9 @@ pub(crate) type Outcome = Result<u8, Stop>;
 /// Runs the program and returns its exit code.
 pub(crate) fn main() -> u8 {
     let args: Vec<OsString> = std::env::args_os().collect();
-    // Before anything looks at the environment: it is the one of the command that is to be started.
-    if let [_, word, rest @ ..] = args.as_slice()
-        && word == dsops::exec::START_WORD
-    {
-        return dsops::exec::start(rest);
+    // Before anything looks at the environment: it may be the one of the command that is to be started.
+    if let Some(code) = dsops::exec::inner(&args) {
+        return code;
     }
     let env: EnvSnapshot = std::env::vars_os().collect();
     if completion::answer(&args, &env) {

@@ -59,6 +59,7 @@ impl Plan {
                     format!("{}/{}{}", import.store, import.query.folder, choice(&import.query)),
                     String::new(),
                     absent.to_owned(),
+                    String::new(),
                 ]
             })
             .collect();
@@ -78,9 +79,19 @@ impl Plan {
                 source,
                 variable.transform.names().collect::<Vec<_>>().join(", "),
                 absent.to_owned(),
+                variable
+                    .file
+                    .as_ref()
+                    .map(|file| format!("{}, {}", file.name, file.mode_text()))
+                    .unwrap_or_default(),
             ]
         }));
-        let table = session.output.table(&["variable", "source", "transform", "if absent"], rows);
+        let mut header = vec!["variable", "source", "transform", "if absent", "file"];
+        if plan.files().is_empty() {
+            header.pop();
+            rows.iter_mut().for_each(|row| row.truncate(header.len()));
+        }
+        let table = session.output.table(&header, rows);
         let mut lines = vec![table, String::new()];
         for planned in &plan.stores {
             let kind = config.stores.get(&planned.name).map_or("", |store| store.descriptor.kind);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use dsops::ci;
@@ -40,6 +41,9 @@ pub(crate) struct Render {
     /// The permissions of the file
     #[arg(long, value_name = "MODE", default_value = "0600", value_parser = mode)]
     permissions: u32,
+    /// Delete the file after this time, unless another is in its place: `90s`, `10m`
+    #[arg(long, value_name = "TIME", value_parser = super::exec::duration, requires = "out")]
+    ttl: Option<Duration>,
     /// Write the file although required values are absent
     #[arg(long)]
     allow_missing: bool,
@@ -85,8 +89,13 @@ impl Render {
         let config = session.load()?;
         let environment = session.environment(&config, &self.env)?;
         let target = self.target(session, &config, format)?;
+        if self.ttl.is_some() && !matches!(target, Target::File(_)) {
+            return Err(usage("`--ttl` deletes a file, and none is written")
+                .help_with("name the file with `--out FILE`"));
+        }
         let template = self.template.as_deref().map(read_template).transpose()?;
         let plan = session.plan(&config, environment)?;
+        refuse_files(&config, &plan, format)?;
         let cx = session.context(&config);
         let resolution = session.resolve(&config, &plan, &cx)?;
         session.stop_or_warn(&config, &resolution, self.allow_missing)?;
@@ -119,9 +128,9 @@ impl Render {
         match target {
             Target::Stdout | Target::Directory(_) => session.output.stdout(&rendered.text)?,
             Target::File(path) => {
-                render::write::replace(path, &rendered.text, self.permissions)
-                    .map_err(|error| cannot_write(path, &error))?;
-                session.output.remark(&format!("wrote {count} to {}", path.display()));
+                write(path, &rendered.text, self.permissions, self.ttl)?;
+                let end = self.ttl.map(|ttl| format!(", which is deleted in {ttl:?}")).unwrap_or_default();
+                session.output.remark(&format!("wrote {count} to {}{end}", path.display()));
             }
             Target::EndOfFile { path, create } => {
                 render::write::append(path, &rendered.text, *create)
@@ -334,6 +343,45 @@ fn read_template(path: &Path) -> Result<String, Stop> {
     fs::read_to_string(path).map_err(|error| {
         let message = format!("the template `{}` cannot be read: {error}", path.display());
         Diagnostic::new("dsops::render::template", exit::CONFIGURATION, message).into()
+    })
+}
+
+/// Refuses variables that the command gets as a path, which leads nowhere once the command has ended.
+fn refuse_files(config: &Config, plan: &dsops::plan::Plan, format: Format) -> Result<(), Stop> {
+    let files =
+        plan.variables.iter().map(|planned| &planned.variable).filter(|variable| variable.file.is_some());
+    let reports: Vec<Diagnostic> = files
+        .map(|variable| {
+            let name = &variable.name;
+            let message =
+                format!("`{name}` is a file, and a path in a file of the format `{}` would lead nowhere", format.name());
+            Diagnostic::new("dsops::render::file_variable", exit::CONFIGURATION, message)
+                .variable(variable, &config.source)
+                .help(format!(
+                    "write its content with `dsops get --env {} {name} > FILE`, or render an environment without it",
+                    plan.environment
+                ))
+        })
+        .collect();
+    if format.holds_files() || reports.is_empty() { Ok(()) } else { Err(Stop::Reports(reports)) }
+}
+
+/// Writes the file, and sees to its end where it is to have one.
+fn write(target: &Path, text: &[u8], mode: u32, ttl: Option<Duration>) -> Result<(), Stop> {
+    let cannot = |what: &str, error: std::io::Error| {
+        let message = format!("`{}` cannot be {what}: {error}", target.display());
+        Stop::from(Diagnostic::new("dsops::output", exit::STORE, message))
+    };
+    let written = |result: std::io::Result<()>| result.map_err(|error| cannot_write(target, &error).into());
+    let Some(ttl) = ttl else { return written(render::write::replace(target, text, mode)) };
+    // It has to be there before the file is: there is no file that nobody deletes.
+    let mut keeper = dsops::exec::Keeper::of_file(target)
+        .map_err(|error| cannot("deleted later, and is not written", error))?;
+    let announce = &mut |file| keeper.announce(file, ttl);
+    written(render::write::replace_announced(target, text, mode, announce))?;
+    keeper.leave().map_err(|error| {
+        let _ = fs::remove_file(target);
+        cannot("deleted later, and was deleted now", error)
     })
 }
 

@@ -7,6 +7,7 @@ use dsops_providers::contract::{Key, Literal, NoExpansion, Node, NodeKind, Secre
 use indexmap::IndexMap;
 
 use super::error::{Code, ConfigError, Warning};
+use super::files;
 use super::imports::read_import;
 use super::model::{Environment, Import, Origin, ReferenceAt, Variable};
 use super::shape::{ImportShape, OneOrMany, VariableShape};
@@ -44,7 +45,10 @@ impl Reader<'_> {
         }
         self.check_extends(&own);
         let names: Vec<&str> = own.keys().copied().collect();
-        names.into_iter().filter_map(|name| Some((name.to_owned(), flatten(name, &own)?))).collect()
+        let flat: IndexMap<String, Environment> =
+            names.into_iter().filter_map(|name| Some((name.to_owned(), flatten(name, &own)?))).collect();
+        self.errors.extend(flat.values().flat_map(files::check_names));
+        flat
     }
 
     fn read_own(&mut self, key: &Key, node: &Node) -> Option<Own> {
@@ -119,6 +123,7 @@ impl Reader<'_> {
                 .push(Warning { message: format!("`{}` has no effect yet", kept.name), span: kept.span });
         }
         let mut errors = Vec::new();
+        let file = files::read(key, node, &shape, &mut errors);
         let mut keep =
             |result: Result<ReferenceAt, ConfigError>| result.map_err(|error| errors.push(error)).ok();
         let from =
@@ -146,6 +151,7 @@ impl Reader<'_> {
             optional: shape.optional,
             non_empty: shape.non_empty,
             transform,
+            file,
         })
     }
 

@@ -254,6 +254,7 @@ pub fn variable_of_reference(text: &str) -> Result<Variable, ConfigError> {
         optional: false,
         non_empty: false,
         transform: Chain::default(),
+        file: None,
     })
 }
 

@@ -4,6 +4,7 @@ mod credential_file;
 mod environments;
 mod error;
 mod expand;
+mod files;
 mod imports;
 mod load;
 mod model;
@@ -17,9 +18,11 @@ pub mod yaml;
 pub use error::{Code, ConfigError, Label, Report, Source, Warning};
 pub(crate) use expand::PlanExpander;
 pub use expand::{Expander, OpenText, variables_in};
+pub(crate) use files::UNFINISHED;
 pub use load::{FILE_NAME, discover, load, load_text, variable_of_reference};
 pub use model::{
-    BreakerSettings, Config, Environment, Import, Origin, ReferenceAt, Store, StoreCredential, Variable,
+    BreakerSettings, Config, Environment, FileOptions, Import, Origin, ReferenceAt, Store, StoreCredential,
+    Variable,
 };
 pub use policies::{Policies, Rules};
 pub use redact::{Redacted, redact};

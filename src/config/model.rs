@@ -141,6 +141,25 @@ pub struct Variable {
     pub non_empty: bool,
     /// What is done to the value.
     pub transform: crate::transform::Chain,
+    /// The file that the command gets it in, where it is not the variable itself.
+    pub file: Option<FileOptions>,
+}
+
+/// The file that a command gets a value in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileOptions {
+    /// The permissions: owner-readable, and writable by nobody but the owner.
+    pub mode: u32,
+    /// The name in a directory.
+    pub name: String,
+}
+
+impl FileOptions {
+    /// Returns the permissions as `dsops.yaml` writes them: `0400`.
+    #[must_use]
+    pub fn mode_text(&self) -> String {
+        format!("{:04o}", self.mode)
+    }
 }
 
 /// Where a variable's value comes from.

@@ -174,6 +174,8 @@ fn environments(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {
             for (key, node) in variable.entries() {
                 match key.name.as_str() {
                     name if PLAIN_KEYS.contains(&name) => {}
+                    "type" if matches!(node.text(), Some("env" | "file")) => {}
+                    "mode" if node.text().is_some_and(is_octal) => {}
                     name if REFERENCE_KEYS.contains(&name) => references(text, root, node, cuts),
                     // Where text is needed, what looks like a key is a part of it.
                     "literal" | "default" if matches!(node.kind, NodeKind::Map(_)) => cuts.push(node.span),
@@ -182,6 +184,11 @@ fn environments(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {
             }
         }
     }
+}
+
+/// Says whether a text is a mode at first sight, and too short for a secret.
+fn is_octal(text: &str) -> bool {
+    text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'o')
 }
 
 fn stores(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {

@@ -81,6 +81,10 @@ fn version_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "integer"] })
 }
 
+fn mode_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "integer"], "pattern": "^0o?[0-7]{1,4}$" })
+}
+
 /// One environment. Every key but `extends` and `import` is a variable.
 pub(super) struct EnvironmentShape;
 
@@ -133,12 +137,31 @@ pub(super) struct VariableShape {
     /// What is done to the value, one step after another.
     #[schemars(with = "Option<TransformShape>")]
     pub(super) transform: Option<Any>,
+    /// How the command of `exec` gets the value: `env`, as the variable itself, or `file`, as a file whose path the
+    /// variable holds. `env` where absent.
+    #[serde(rename = "type")]
+    pub(super) delivery: Option<DeliveryShape>,
+    /// With `type: file`: the permissions of the file, octal. `0400` where absent.
+    #[serde(default)]
+    #[schemars(schema_with = "mode_schema")]
+    pub(super) mode: Option<String>,
+    /// With `type: file`: the name of the file, where it lies in a directory. The variable's name where absent.
+    pub(super) filename: Option<String>,
     /// Kept for rotation, without effect yet.
     pub(super) service: Option<Any>,
     /// Kept for rotation, without effect yet.
     pub(super) rotation: Option<Any>,
     /// Kept for rotation, without effect yet.
     pub(super) metadata: Option<Any>,
+}
+
+/// How the command gets a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(super) enum DeliveryShape {
+    Env,
+    File,
 }
 
 /// A folder whose every key becomes a variable.

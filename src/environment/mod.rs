@@ -8,10 +8,12 @@ use std::collections::{BTreeSet, HashSet};
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use dsops_providers::contract::{EnvSnapshot, SecretValue};
 use zeroize::Zeroize;
 
+use crate::config::FileOptions;
 use limits::Limits;
 pub use problem::{EnvironmentError, EnvironmentProblem};
 
@@ -51,6 +53,8 @@ pub struct Options<'a> {
     pub strip: BTreeSet<String>,
     /// The credentials that it inherits all the same. A resolved variable of that name does the same.
     pub keep: BTreeSet<String>,
+    /// The resolved variables that the child gets as a path, and the files that these name.
+    pub files: BTreeMap<&'a str, &'a FileOptions>,
     /// The program and its arguments, which share the kernel's limit; empty where nothing is started.
     pub command: &'a [OsString],
 }
@@ -73,6 +77,8 @@ pub struct Variable<'a> {
     pub source: Source,
     /// Whether it took the place of one of the same name from the other source.
     pub overrides: bool,
+    /// The file that the child gets the value in, where the variable is a path.
+    pub file: Option<&'a FileOptions>,
 }
 
 /// The environment that the child gets, complete and checked.
@@ -89,7 +95,17 @@ struct Held {
     overrides: bool,
     /// `NAME=VALUE` and the NUL that execve(2) wants.
     text: Text,
+    file: Option<PendingFile>,
 }
+
+/// A value that the child gets in a file: any bytes, of any size.
+pub(crate) struct PendingFile {
+    pub(crate) options: FileOptions,
+    pub(crate) content: SecretValue,
+}
+
+/// Stands for a path until the file is there, so that the path has a place in the sizes.
+const PATH_TO_COME: &[u8] = b"/dev/null/there-is-no-file-yet/.............................../";
 
 /// Text for execve(2) whose memory is overwritten on drop.
 struct Text(CString);
@@ -130,7 +146,7 @@ impl ChildEnvironment {
         }
         stripped.sort_unstable();
 
-        let variables = merge(kept, resolved, options.precedence, &mut problems);
+        let variables = merge(kept, resolved, options, &mut problems);
         check_sizes(&variables, options.command, &mut problems);
         if problems.is_empty() {
             Ok(Self { variables, stripped })
@@ -153,7 +169,31 @@ impl ChildEnvironment {
             name: &held.name,
             source: held.source,
             overrides: held.overrides,
+            file: held.file.as_ref().map(|file| &file.options),
         })
+    }
+
+    /// Says whether a variable is the path of a file, which has to be made before the child starts.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        self.variables.iter().any(|held| held.file.is_some())
+    }
+
+    /// Makes each file in the way given, which returns its path, and lets go of the values.
+    pub(crate) fn place_files<E>(
+        &mut self,
+        mut make: impl FnMut(&OsStr, &PendingFile) -> Result<PathBuf, E>,
+    ) -> Result<(), E> {
+        for held in &mut self.variables {
+            let Some(file) = &held.file else { continue };
+            let path = make(&held.name, file)?;
+            // A path holds no NUL; this one comes from the kernel or was given to it.
+            if let Some(text) = join(held.name.as_bytes(), path.as_os_str().as_bytes()) {
+                held.text = text;
+            }
+            held.file = None;
+        }
+        Ok(())
     }
 
     /// Returns the names of the credentials that the child would have inherited, by name.
@@ -206,13 +246,13 @@ fn is_inherited(name: &OsStr, inherit: Inherit) -> bool {
 fn merge<'a>(
     mut inherited: BTreeMap<&'a OsStr, &OsStr>,
     resolved: Vec<(&'a str, &SecretValue)>,
-    precedence: Precedence,
+    options: &Options<'_>,
     problems: &mut Vec<EnvironmentProblem>,
 ) -> Vec<Held> {
     let mut ours = Vec::with_capacity(resolved.len());
     let mut overriding = BTreeSet::new();
     for (name, value) in resolved {
-        let overrides = match (inherited.entry(OsStr::new(name)), precedence) {
+        let overrides = match (inherited.entry(OsStr::new(name)), options.precedence) {
             (Slot::Occupied(_), Precedence::Inherited) => {
                 overriding.insert(OsStr::new(name));
                 continue;
@@ -223,8 +263,18 @@ fn merge<'a>(
             }
             (Slot::Vacant(_), _) => false,
         };
-        match text_of(name, value) {
-            Ok(text) => ours.push(Held { name: name.into(), source: Source::Resolved, overrides, text }),
+        let file = options.files.get(name).map(|file| PendingFile {
+            options: (*file).clone(),
+            content: SecretValue::copy_of(value.expose()),
+        });
+        let text = match &file {
+            None => text_of(name, value.expose()),
+            Some(file) => text_of(name, &[PATH_TO_COME, file.options.name.as_bytes()].concat()),
+        };
+        match text {
+            Ok(text) => {
+                ours.push(Held { name: name.into(), source: Source::Resolved, overrides, text, file })
+            }
             Err(problem) => problems.push(problem),
         }
     }
@@ -234,17 +284,17 @@ fn merge<'a>(
         // The kernel delivered these, so they hold no NUL; the snapshot of a test might.
         let Some(text) = join(name.as_bytes(), value.as_bytes()) else { continue };
         let overrides = overriding.contains(name);
-        variables.push(Held { name: name.into(), source: Source::Inherited, overrides, text });
+        variables.push(Held { name: name.into(), source: Source::Inherited, overrides, text, file: None });
     }
     variables.append(&mut ours);
     variables
 }
 
-fn text_of(name: &str, value: &SecretValue) -> Result<Text, EnvironmentProblem> {
+fn text_of(name: &str, value: &[u8]) -> Result<Text, EnvironmentProblem> {
     if name.is_empty() || name.contains(['=', '\0']) {
         return Err(EnvironmentProblem::InvalidName { name: name.to_owned() });
     }
-    join(name.as_bytes(), value.expose()).ok_or_else(|| EnvironmentProblem::Nul { name: name.to_owned() })
+    join(name.as_bytes(), value).ok_or_else(|| EnvironmentProblem::Nul { name: name.to_owned() })
 }
 
 /// Returns `NAME=VALUE`, or `None` where the value has a NUL.

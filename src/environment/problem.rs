@@ -83,18 +83,26 @@ impl EnvironmentProblem {
         }
     }
 
-    /// Returns the one thing to do about it.
+    /// Returns the one thing to do about it. `source` is where the value of the variable comes from, as `dsops.yaml`
+    /// writes it: `from: store/KEY`.
     #[must_use]
-    pub fn advice(&self) -> &'static str {
+    pub fn advice(&self, source: Option<&str>) -> String {
+        let as_file = |name: &str| {
+            let source = source.unwrap_or("from: …");
+            format!(
+                "pass it as a file, whose path is then in the variable: `{name}: {{{source}, type: file}}`"
+            )
+        };
         match self {
-            Self::InvalidName { .. } => "rename it to one without `=`",
-            Self::Duplicate { .. } => "remove or rename one of the two",
-            Self::Nul { .. } => "encode it with a transform, or pass it as a file: `dsops get … > FILE`",
-            Self::TooLong { .. } => {
-                "pass it as a file: `dsops get … > FILE`, or split it into several variables"
+            Self::InvalidName { .. } => "rename it to one without `=`".to_owned(),
+            Self::Duplicate { .. } => "remove or rename one of the two".to_owned(),
+            Self::Nul { name } | Self::TooLong { name, .. } => as_file(name),
+            Self::ArgumentTooLong { .. } => "pass it as a file".to_owned(),
+            // Where nothing was resolved, what is inherited is too much.
+            Self::TooMuch { largest, .. } if source.is_some() => {
+                format!("{}, or inherit less with `--clean`", as_file(largest))
             }
-            Self::ArgumentTooLong { .. } => "pass it as a file",
-            Self::TooMuch { .. } => "pass it as a file: `dsops get … > FILE`, or inherit less with `--clean`",
+            Self::TooMuch { .. } => "inherit less with `--clean`".to_owned(),
         }
     }
 }

@@ -197,7 +197,7 @@ fn the_kernel_counts_as_this_file_does() {
 
 fn held(name: &str, value: &[u8]) -> Held {
     let text = join(name.as_bytes(), value).unwrap();
-    Held { name: name.into(), source: Source::Resolved, overrides: false, text }
+    Held { name: name.into(), source: Source::Resolved, overrides: false, text, file: None }
 }
 
 /// Returns variables that cost exactly as much as asked for.

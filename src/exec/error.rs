@@ -16,6 +16,8 @@ pub enum ExecErrorKind {
     WorkingDirectory,
     /// The kernel found environment and arguments too large after all.
     TooLarge,
+    /// The files of `type: file` cannot be made.
+    Files,
     /// The system refused something else that the start needs.
     Failed,
 }
@@ -59,6 +61,7 @@ impl ExecError {
             ExecErrorKind::NotExecutable => "dsops::exec::not_executable",
             ExecErrorKind::WorkingDirectory => "dsops::exec::working_directory",
             ExecErrorKind::TooLarge => "dsops::exec::too_large",
+            ExecErrorKind::Files => "dsops::exec::files",
             ExecErrorKind::Failed => "dsops::exec::failed",
         }
     }
@@ -69,9 +72,10 @@ impl ExecError {
         match self.kind {
             ExecErrorKind::NotFound => exit::COMMAND_NOT_FOUND,
             ExecErrorKind::NotExecutable => exit::NOT_EXECUTABLE,
-            ExecErrorKind::WorkingDirectory | ExecErrorKind::TooLarge | ExecErrorKind::Failed => {
-                exit::NOT_STARTED
-            }
+            ExecErrorKind::WorkingDirectory
+            | ExecErrorKind::TooLarge
+            | ExecErrorKind::Files
+            | ExecErrorKind::Failed => exit::NOT_STARTED,
         }
     }
 

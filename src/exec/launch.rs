@@ -29,7 +29,7 @@ impl Launch {
     ///
     /// The path of the program is relative to the working directory where it is relative.
     pub(super) fn prepare(command: Command) -> Result<Self, ExecError> {
-        let Command { program, args, working_dir, environment } = command;
+        let Command { program, args, working_dir, environment, files: _ } = command;
         let directory = working_dir.as_deref().unwrap_or(Path::new("."));
         match fs::metadata(directory) {
             Ok(metadata) if metadata.is_dir() => {}
@@ -40,6 +40,11 @@ impl Launch {
         let argv = std::iter::once(&program).chain(&args).map(to_c).collect::<Result<_, _>>()?;
         let path = to_c(&file)?;
         Ok(Self { file, path, argv, working_dir, environment })
+    }
+
+    /// Returns the environment, for the files in it to be made.
+    pub(super) fn environment_mut(&mut self) -> &mut ChildEnvironment {
+        &mut self.environment
     }
 
     /// Enters the working directory, where it is another one than this.
@@ -87,7 +92,9 @@ impl Launch {
                 ExecErrorKind::TooLarge,
                 "environment and arguments are over what the kernel takes",
             )
-            .help("inherit less with `--clean`, or pass large values as files: `dsops get … > FILE`"),
+            .help(
+                "inherit less with `--clean`, or pass large values as files: `NAME: {from: …, type: file}`",
+            ),
             Errno::ENOEXEC => {
                 cannot_execute(format!("`{name}` cannot be executed: it is no program for this machine"))
             }

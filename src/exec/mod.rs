@@ -1,10 +1,13 @@
 //! From an environment to a running command: find it, and become it or watch over it.
 
 mod error;
+mod files;
 mod find;
 mod given;
 mod harden;
+mod inner;
 mod interrupt;
+mod keeper;
 mod launch;
 mod replace;
 mod signals;
@@ -19,12 +22,14 @@ use std::path::PathBuf;
 use crate::environment::ChildEnvironment;
 
 pub use error::{ExecError, ExecErrorKind};
+pub use files::{Files, Place};
 pub use find::find;
 pub use harden::{Hardened, harden};
+pub use inner::inner;
 pub use interrupt::interruptible;
+pub use keeper::Keeper;
 pub use replace::replace;
 pub use spawn::ChildSide;
-pub use start::{WORD as START_WORD, start};
 pub use supervise::{Change, Changes, Ended, KILL_AFTER, Supervision, supervise};
 
 /// What to start, and in which environment.
@@ -37,4 +42,6 @@ pub struct Command {
     pub working_dir: Option<PathBuf>,
     /// All that the child gets as its environment.
     pub environment: ChildEnvironment,
+    /// Where the files of the environment lie, where they lie in a directory.
+    pub files: Place,
 }

@@ -19,7 +19,7 @@ use super::launch::start_or_run;
 use crate::exit;
 
 /// The word that stands for a command's last step. It is no command for people.
-pub const WORD: &str = "__start";
+pub(super) const WORD: &str = "__start";
 
 /// What is to be done before the command is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Steps {
 
 /// Becomes the command that the words after [`WORD`] describe. Returns an exit code only where that failed.
 #[must_use]
-pub fn start(words: &[OsString]) -> u8 {
+pub(super) fn start(words: &[OsString]) -> u8 {
     let Some((steps, directory, path, argv)) = Steps::read(words) else { return exit::USAGE };
     // A descriptor of our own, which closes on exec, in place of the one that was inherited for it.
     let report = OpenOptions::new().write(true).open(format!("/dev/fd/{}", steps.report));

@@ -8,7 +8,7 @@
 //! Known limit: with a terminal the time's end reaches the command and not what it started, as with
 //! `timeout --foreground`, since the group may hold the rest of a pipeline.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::process;
 use std::rc::Rc;
 use std::time::Duration;
@@ -24,7 +24,8 @@ use super::launch::Launch;
 use super::signals::{Received, Signals};
 use super::spawn::{Beside, ChildSide};
 use super::target::{Group, Target};
-use super::{Command, ExecError, ExecErrorKind, Hardened};
+use super::{Command, ExecError, ExecErrorKind, Files, Hardened};
+use crate::environment::ChildEnvironment;
 use crate::exit;
 
 /// The time between asking a command to end and ending it, where nothing else is said.
@@ -63,8 +64,15 @@ pub enum Change<'a> {
         /// Hears why it cannot be started, where it cannot; the one before goes on then.
         refused: Box<dyn FnOnce(&ExecError) + 'a>,
     },
-    /// The command is to be sent this signal.
-    Signal(Signal),
+    /// The command is to be sent this signal, when its files hold the values of this environment.
+    Signal {
+        /// The signal.
+        signal: Signal,
+        /// What a command would get that started now.
+        environment: ChildEnvironment,
+        /// Hears why the files cannot be written, where they cannot; no signal is sent then.
+        refused: Box<dyn FnOnce(&ExecError) + 'a>,
+    },
     /// A fetch is over, and the command need not hear of it.
     Nothing,
 }
@@ -110,7 +118,10 @@ pub fn supervise(
     hardened: &Hardened,
     supervision: Supervision<'_>,
 ) -> Result<Ended, ExecError> {
-    let launch = Launch::prepare(command)?;
+    let place = command.files.clone();
+    let mut launch = Launch::prepare(command)?;
+    // They go when this function is left, which is when the command has ended.
+    let files = RefCell::new(Files::in_directory(launch.environment_mut(), place)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -123,6 +134,7 @@ pub fn supervise(
             hardened,
             signals: &signals,
             group,
+            files: &files,
             kill_after: supervision.kill_after,
             deadline: supervision.timeout.and_then(|time| Instant::now().checked_add(time)),
         };
@@ -145,6 +157,7 @@ struct Supervisor<'a> {
     hardened: &'a Hardened,
     signals: &'a Signals,
     group: Group,
+    files: &'a RefCell<Files>,
     kill_after: Duration,
     deadline: Option<Instant>,
 }
@@ -252,8 +265,13 @@ impl Supervisor<'_> {
     fn take_up(&self, run: &mut Run, change: Change<'_>) {
         match change {
             Change::Nothing => {}
-            Change::Signal(signal) => run.target.send(signal as i32),
-            Change::Restart { command, refused } => match Launch::prepare(command) {
+            Change::Signal { signal, mut environment, refused } => {
+                match self.files.borrow_mut().rewrite(&mut environment) {
+                    Ok(()) => run.target.send(signal as i32),
+                    Err(error) => refused(&error),
+                }
+            }
+            Change::Restart { command, refused } => match self.prepare(command) {
                 Err(error) => refused(&error),
                 // What ends because its time is up, or because it was told to, does not start again.
                 Ok(_) if run.timed_out || run.ended.is_some() => {}
@@ -265,6 +283,13 @@ impl Supervisor<'_> {
                 }
             },
         }
+    }
+
+    /// Makes a command ready, with its files in the place of those before.
+    fn prepare(&self, command: Command) -> Result<Launch, ExecError> {
+        let mut launch = Launch::prepare(command)?;
+        self.files.borrow_mut().rewrite(launch.environment_mut())?;
+        Ok(launch)
     }
 
     fn ask_to_end(&self, run: &mut Run) {

@@ -106,6 +106,13 @@ impl Format {
         }
     }
 
+    /// Says whether what holds a variable's value in this format can be the content of a file as well. In the others a
+    /// reader takes it for the path that the command of `exec` gets.
+    #[must_use]
+    pub fn holds_files(self) -> bool {
+        matches!(self, Self::Template)
+    }
+
     /// Returns the format of that name.
     ///
     /// # Errors

@@ -4,12 +4,12 @@
 //! kernel removes however this process ends. It gets its name when it is complete and has its permissions. Only where it
 //! takes the place of another file does it have a name of its own for a moment, since linkat(2) replaces nothing:
 //! [`LEFTOVER`], the target's name and random letters. A process that is killed in that moment, or
-//! while it writes where `O_TMPFILE` is missing, leaves that file, private to its owner. The next write of the same
-//! target removes it: whoever still writes holds a lock on theirs.
+//! while it writes where `O_TMPFILE` is missing, leaves that file, private to its owner. A [`Keeper`] that was started
+//! before removes it, and so does the next write of the same target: whoever still writes holds a lock on theirs.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,25 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag};
 use nix::unistd::linkat;
 use zeroize::Zeroizing;
+
+use crate::exec::Keeper;
+
+/// What tells a file from every other that there is at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The device that it lies on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
+impl Identity {
+    /// Returns that of an open file.
+    pub(crate) fn of(file: impl AsFd) -> io::Result<Self> {
+        let metadata = File::from(file.as_fd().try_clone_to_owned()?).metadata()?;
+        Ok(Self { device: metadata.dev(), inode: metadata.ino() })
+    }
+}
 
 /// What the name of a file starts with that has no place yet.
 pub const LEFTOVER: &str = ".dsops-";
@@ -33,24 +52,40 @@ const ATTEMPTS: usize = 16;
 ///
 /// What the system answers. The old file, if there was one, is then as it was.
 pub fn replace(target: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    replace_announced(target, content, mode, &mut |_| Ok(()))
+}
+
+/// As [`replace`], and says which file it will be before it is in place. Where it says so twice, the last one counts.
+///
+/// # Errors
+///
+/// As [`replace`], and what `announce` returns.
+pub fn replace_announced(
+    target: &Path,
+    content: &[u8],
+    mode: u32,
+    announce: &mut dyn FnMut(Identity) -> io::Result<()>,
+) -> io::Result<()> {
     let directory =
         target.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     remove_leftovers(directory, target);
     match nameless(directory) {
         Ok(file) => {
             let file = fill(file, content, mode)?;
+            announce(Identity::of(&*file)?)?;
             match link(&file, target) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    let _keeper = Keeper::of_file(target);
                     let name = with_a_free_name(directory, target, |name| link(&file, name))?.1;
                     move_to(&name, target)?;
                 }
                 // Without /proc nothing without a name can be given one.
-                Err(_) => return replace_by_name(directory, target, content, mode),
+                Err(_) => return replace_by_name(directory, target, content, mode, announce),
             }
         }
         // Older file systems, and those of other machines, have no files without a name.
-        Err(_) => return replace_by_name(directory, target, content, mode),
+        Err(_) => return replace_by_name(directory, target, content, mode, announce),
     }
     sync_directory(directory);
     Ok(())
@@ -81,10 +116,20 @@ pub fn append(target: &Path, content: &[u8], create: bool) -> io::Result<()> {
     }
 }
 
-fn replace_by_name(directory: &Path, target: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+fn replace_by_name(
+    directory: &Path,
+    target: &Path,
+    content: &[u8],
+    mode: u32,
+    announce: &mut dyn FnMut(Identity) -> io::Result<()>,
+) -> io::Result<()> {
+    let _keeper = Keeper::of_file(target);
     let open = |name: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(name);
     let (file, name) = with_a_free_name(directory, target, open)?;
-    let written = fill(file, content, mode).and_then(|_lock| move_to(&name, target));
+    let written = fill(file, content, mode).and_then(|lock| {
+        announce(Identity::of(&*lock)?)?;
+        move_to(&name, target)
+    });
     if written.is_err() {
         let _ = fs::remove_file(&name);
     }
@@ -153,7 +198,7 @@ fn prefix_of(target: &Path) -> std::ffi::OsString {
 }
 
 /// Removes what killed processes left of earlier writes of the same target.
-fn remove_leftovers(directory: &Path, target: &Path) {
+pub(crate) fn remove_leftovers(directory: &Path, target: &Path) {
     let prefix = prefix_of(target);
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -187,8 +232,9 @@ mod tests {
     }
 
     /// Both ways of writing, so that the second is tested where the first works.
-    const WAYS: [fn(&Path, &[u8], u32) -> io::Result<()>; 2] =
-        [replace, |target, content, mode| replace_by_name(target.parent().unwrap(), target, content, mode)];
+    const WAYS: [fn(&Path, &[u8], u32) -> io::Result<()>; 2] = [replace, |target, content, mode| {
+        replace_by_name(target.parent().unwrap(), target, content, mode, &mut |_| Ok(()))
+    }];
 
     #[test]
     fn a_new_file_and_one_over_another_have_the_content_and_the_permissions() {

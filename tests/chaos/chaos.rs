@@ -20,12 +20,12 @@ pub(crate) fn text(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn setting(name: &str, otherwise: u64) -> u64 {
+pub(crate) fn setting(name: &str, otherwise: u64) -> u64 {
     text(name)
         .map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text:?}")))
 }
 
-fn count(name: &str, otherwise: usize) -> usize {
+pub(crate) fn count(name: &str, otherwise: usize) -> usize {
     usize::try_from(setting(name, otherwise as u64)).expect("a small number")
 }
 

@@ -8,6 +8,8 @@ mod flatness;
 #[cfg(test)]
 mod judge;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod run;

@@ -26,6 +26,8 @@ mod exec_options;
 #[cfg(test)]
 mod exec_process;
 #[cfg(test)]
+mod file_variables;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod get;
@@ -78,6 +80,8 @@ mod support;
 mod systemd;
 #[cfg(test)]
 mod token_cache;
+#[cfg(test)]
+mod ttl;
 #[cfg(test)]
 mod validate;
 #[cfg(test)]

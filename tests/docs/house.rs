@@ -61,6 +61,8 @@ const EXPOSE: &[&str] = &[
     "src/render/azure.rs",
     "src/render/buildkite.rs",
     "src/render/docker.rs",
+    "src/exec/files/directory.rs",
+    "src/exec/files/memory.rs",
     "src/render/dotenv.rs",
     "src/render/github.rs",
     "src/render/gitlab.rs",
