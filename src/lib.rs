@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod environment;
 pub mod exec;
 pub mod exit;
+pub mod mask;
 pub mod plan;
 pub mod policy;
 pub mod reference;

@@ -10,6 +10,7 @@ use dsops::config::{Config, Expander, Store, StoreCredential, parse_duration};
 use dsops::environment::{ChildEnvironment, Inherit, Options, Precedence, Source};
 use dsops::exec::{self, Change, Changes, ExecError, KILL_AFTER, Supervision};
 use dsops::exit;
+use dsops::mask::Mask;
 use dsops::plan::Plan;
 use dsops::resolve::{OpenStores, Resolution};
 use dsops_providers::contract::{Backend as _, Context, EnvSnapshot, decode};
@@ -74,6 +75,9 @@ pub(crate) struct Exec {
     /// Let the command inherit the credentials of the stores
     #[arg(long)]
     keep_credentials: bool,
+    /// Take the values out of what the command prints
+    #[arg(long)]
+    mask: bool,
     /// Show the names and sources of the variables, no part of a value, and start nothing
     #[arg(long)]
     print: bool,
@@ -116,37 +120,47 @@ impl Exec {
             session.output.line(&print(session, &child, &resolution))?;
             return Ok(exit::OK);
         }
-        self.mask_in_ci(session, &resolution);
+        self.mask_in_ci(session, &plan, &resolution);
         drop(cx);
         if !self.stays(&child) {
             drop(resolution);
             let Err(error) = exec::replace(self.command(session, child), &hardened);
             return Err(failed(&error));
         }
+        let mask = self.mask(session, &plan, &resolution);
         let changes =
             if self.watch { Some(self.changes(session, config, known, &resolution)?) } else { None };
         drop(resolution);
         let kill_after = self.kill_after.unwrap_or(KILL_AFTER);
-        let supervision = Supervision { timeout: self.timeout, kill_after, changes };
+        let supervision = Supervision { timeout: self.timeout, kill_after, mask, changes };
         let ended = exec::supervise(self.command(session, child), &hardened, supervision);
         ended.map_err(|error| failed(&error))?.end_alike()
     }
 
     /// Has the CI system mask the values before the command is there to print them.
-    fn mask_in_ci(&self, session: &Session, resolution: &Resolution) {
+    fn mask_in_ci(&self, session: &Session, plan: &Plan, resolution: &Resolution) {
         if !self.no_ci_mask {
-            let values = resolution.values.iter();
-            let values = values.map(|(name, resolved)| (name.as_str(), resolved.value.as_ref()));
+            let values = super::mask::masked(plan, resolution);
             // Stdout belongs to the command, so it comes second.
             ci::mask(session, values, &[ci::Stream::Stderr, ci::Stream::Stdout]);
         }
+    }
+
+    /// Returns what is taken out of the output of a command that starts with these values.
+    fn mask(&self, session: &Session, plan: &Plan, resolution: &Resolution) -> Option<Mask> {
+        self.mask.then(|| super::mask::of_values(session, plan, resolution))
     }
 
     /// Says whether dsops stays beside the command.
     fn stays(&self, environment: &ChildEnvironment) -> bool {
         // Whoever names a directory for files wants them gone from it at the end.
         let files = self.files_dir.is_some() && environment.has_files();
-        self.supervise || self.timeout.is_some() || self.kill_after.is_some() || self.watch || files
+        self.supervise
+            || self.timeout.is_some()
+            || self.kill_after.is_some()
+            || self.watch
+            || self.mask
+            || files
     }
 
     /// Returns what the command is to hear of while it runs.
@@ -178,7 +192,7 @@ impl Exec {
 
     /// Returns what the command hears of values that have changed.
     fn change<'a>(&self, session: &'a Session, watch: &mut Watch<'_>, fresh: &Fresh) -> Change<'a> {
-        self.mask_in_ci(session, &fresh.resolution);
+        self.mask_in_ci(session, &fresh.plan, &fresh.resolution);
         let changed = fresh.changed.join(", ");
         let output = session.output;
         let environment = match self.child(session, watch.config(), &fresh.plan, &fresh.resolution) {
@@ -202,7 +216,8 @@ impl Exec {
                 let refused = Box::new(move |error: &ExecError| {
                     output.warn(&format!("the command cannot start again and goes on as it is: {error}"));
                 });
-                Change::Restart { command: self.command(session, environment), refused }
+                let mask = self.mask(session, &fresh.plan, &fresh.resolution);
+                Change::Restart { command: self.command(session, environment), mask, refused }
             }
         }
     }

@@ -12,6 +12,7 @@ mod init;
 #[cfg(feature = "local")]
 mod local;
 mod man;
+mod mask;
 mod output;
 mod plan;
 mod render;
@@ -70,6 +71,7 @@ enum Command {
     Plan(plan::Plan),
     Get(get::Get),
     Render(render::Render),
+    Mask(mask::Mask),
     Doctor(doctor::Doctor),
     Validate(validate::Validate),
     Stores(stores::Stores),
@@ -134,6 +136,7 @@ pub(crate) fn main() -> u8 {
     let run = || match &cli.command {
         Command::Exec(command) => command.run(&session),
         Command::Render(command) => command.run(&session),
+        Command::Mask(command) => command.run(&session),
         Command::Plan(command) => command.run(&session),
         Command::Get(command) => command.run(&session),
         Command::Doctor(command) => command.run(&session),

@@ -8,10 +8,14 @@ use clap::Args;
 use dsops::ci;
 use dsops::config::Config;
 use dsops::exit;
+use dsops::plan::Plan;
 use dsops::render::{self, Format, Place, RenderError, RenderErrorKind, Rendered, Variable, systemd_creds};
+use dsops::resolve::{OpenStores, Resolution};
 
 use super::ci::Stream;
-use super::session::Session;
+use super::mask::masked;
+use super::session::{Session, runtime};
+use super::watch::{Fresh, Timing, Watch, Watched};
 use super::{Outcome, Stop};
 use crate::diagnostics::Diagnostic;
 
@@ -44,6 +48,11 @@ pub(crate) struct Render {
     /// Delete the file after this time, unless another is in its place: `90s`, `10m`
     #[arg(long, value_name = "TIME", value_parser = super::exec::duration, requires = "out")]
     ttl: Option<Duration>,
+    /// Look again and again whether values have changed, and write the file again where they have
+    #[arg(long, conflicts_with = "ttl")]
+    watch: bool,
+    #[command(flatten)]
+    timing: Timing,
     /// Write the file although required values are absent
     #[arg(long)]
     allow_missing: bool,
@@ -89,42 +98,89 @@ impl Render {
         let config = session.load()?;
         let environment = session.environment(&config, &self.env)?;
         let target = self.target(session, &config, format)?;
-        if self.ttl.is_some() && !matches!(target, Target::File(_)) {
-            return Err(usage("`--ttl` deletes a file, and none is written")
+        let option = if self.watch { "--watch" } else { "--ttl" };
+        if (self.watch || self.ttl.is_some()) && !matches!(target, Target::File(_)) {
+            return Err(usage(&format!("`{option}` is about a file, and none is written"))
                 .help_with("name the file with `--out FILE`"));
         }
         let template = self.template.as_deref().map(read_template).transpose()?;
         let plan = session.plan(&config, environment)?;
         refuse_files(&config, &plan, format)?;
         let cx = session.context(&config);
-        let resolution = session.resolve(&config, &plan, &cx)?;
+        let known = OpenStores::default();
+        let resolution = session.resolve_with(&config, &plan, &cx, &known)?;
         session.stop_or_warn(&config, &resolution, self.allow_missing)?;
-        let variables: Vec<Variable<'_>> = resolution
-            .values
-            .iter()
-            .map(|(name, resolved)| (name.as_str(), resolved.value.as_ref()))
-            .collect();
-        match &target {
-            Target::Directory(directory) => self.encrypt(session, &config, directory, &variables),
-            _ => self.deliver(session, format, &target, &variables, template.as_deref()),
+        let code =
+            self.put(session, &config, (&plan, &resolution), (format, &target), template.as_deref())?;
+        if !self.watch {
+            return Ok(code);
         }
+        drop(cx);
+        self.watch(session, config, known, resolution, (format, &target))
     }
 
-    /// Renders the text, and puts it where it goes.
-    fn deliver(
+    /// Puts what was fetched where it goes.
+    fn put(
         &self,
         session: &Session,
-        format: Format,
-        target: &Target,
-        variables: &[Variable<'_>],
+        config: &Config,
+        (plan, resolution): (&Plan, &Resolution),
+        (format, target): (Format, &Target),
         template: Option<&str>,
     ) -> Outcome {
+        let values = resolution.values.iter();
+        let variables: Vec<Variable<'_>> =
+            values.map(|(name, resolved)| (name.as_str(), resolved.value.as_ref())).collect();
+        if let Target::Directory(directory) = target {
+            return self.encrypt(session, config, directory, &variables);
+        }
         let options =
             render::Options { template, name: self.name.as_deref(), namespace: self.namespace.as_deref() };
-        let rendered = render::render(format, variables, &options).map_err(all_failed)?;
+        let rendered = render::render(format, &variables, &options).map_err(all_failed)?;
         remark(session, &rendered);
-        announce(session, format, target, variables);
-        let count = format!("{} variable{}", variables.len(), super::plan::plural(variables.len()));
+        announce(session, format, target, &masked(plan, resolution).collect::<Vec<_>>());
+        self.deliver(session, target, &rendered, variables.len())
+    }
+
+    /// Writes the file again each time that values have changed. It ends with a signal.
+    fn watch(
+        &self,
+        session: &Session,
+        config: Config,
+        known: OpenStores,
+        resolution: Resolution,
+        place: (Format, &Target),
+    ) -> Outcome {
+        let watched = Watched {
+            session,
+            environment: &self.env,
+            allow_missing: self.allow_missing,
+            timing: &self.timing,
+            goes_on: "the file stays as it is",
+        };
+        let mut watch = Watch::new(watched, config, known, &resolution)?;
+        drop(resolution);
+        let watching = async {
+            loop {
+                let Some(Fresh { plan, resolution, changed }) = watch.look().await else { continue };
+                let template = self.template.as_deref().map(read_template).transpose();
+                let written = template.and_then(|template| {
+                    let fetched = (&plan, &resolution);
+                    refuse_files(watch.config(), &plan, place.0)?;
+                    self.put(session, watch.config(), fetched, place, template.as_deref())
+                });
+                match written {
+                    Ok(_) => session.output.remark(&format!("changed: {}", changed.join(", "))),
+                    Err(stop) => watch.fail(stop),
+                }
+            }
+        };
+        runtime()?.block_on(dsops::exec::interruptible(watching))
+    }
+
+    /// Puts the text where it goes.
+    fn deliver(&self, session: &Session, target: &Target, rendered: &Rendered, count: usize) -> Outcome {
+        let count = format!("{count} variable{}", super::plan::plural(count));
         match target {
             Target::Stdout | Target::Directory(_) => session.output.stdout(&rendered.text)?,
             Target::File(path) => {

@@ -150,6 +150,7 @@ impl Reader<'_> {
             default: shape.default.map(|value| share(&value)),
             optional: shape.optional,
             non_empty: shape.non_empty,
+            mask: shape.mask,
             transform,
             file,
         })

@@ -253,6 +253,7 @@ pub fn variable_of_reference(text: &str) -> Result<Variable, ConfigError> {
         default: None,
         optional: false,
         non_empty: false,
+        mask: true,
         transform: Chain::default(),
         file: None,
     })

@@ -139,6 +139,8 @@ pub struct Variable {
     pub optional: bool,
     /// Whether an empty value is refused.
     pub non_empty: bool,
+    /// Whether it is taken out of output that is masked.
+    pub mask: bool,
     /// What is done to the value.
     pub transform: crate::transform::Chain,
     /// The file that the command gets it in, where it is not the variable itself.

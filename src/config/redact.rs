@@ -17,7 +17,7 @@ const MASK: &str = "***";
 /// Sections that hold names and rules, and no values.
 const PLAIN_SECTIONS: &[&str] = &["version", "transforms", "policies"];
 /// Keys of a variable whose values are no secrets.
-const PLAIN_KEYS: &[&str] = &["transform", "optional", "non_empty"];
+const PLAIN_KEYS: &[&str] = &["transform", "optional", "non_empty", "mask"];
 /// Keys of a variable that hold references.
 const REFERENCE_KEYS: &[&str] = &["from", "fallback"];
 /// The parts of a reference in its mapping forms.

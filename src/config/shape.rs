@@ -134,6 +134,9 @@ pub(super) struct VariableShape {
     /// Whether an empty value is refused.
     #[serde(default)]
     pub(super) non_empty: bool,
+    /// Whether `exec --mask` and `dsops mask` take the value out of what is printed.
+    #[serde(default = "masked")]
+    pub(super) mask: bool,
     /// What is done to the value, one step after another.
     #[schemars(with = "Option<TransformShape>")]
     pub(super) transform: Option<Any>,
@@ -162,6 +165,10 @@ pub(super) struct VariableShape {
 pub(super) enum DeliveryShape {
     Env,
     File,
+}
+
+fn masked() -> bool {
+    true
 }
 
 /// A folder whose every key becomes a variable.

@@ -10,9 +10,11 @@ mod interrupt;
 mod keeper;
 mod launch;
 mod replace;
+mod session;
 mod signals;
 mod spawn;
 mod start;
+mod streams;
 mod supervise;
 mod target;
 

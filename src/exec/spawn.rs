@@ -12,7 +12,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Pid, getpid, pipe2};
 
 use super::launch::{Launch, cannot_enter};
-use super::start::{Failure, Steps};
+use super::start::{Failure, Steps, Told};
 use super::{ExecError, ExecErrorKind, Hardened};
 
 /// What a command gets in place of dsops's own standard descriptors.
@@ -28,6 +28,15 @@ pub struct ChildSide {
     pub terminal: bool,
 }
 
+/// A command that has been started beside dsops.
+#[derive(Clone, Copy)]
+pub(super) struct Started {
+    /// The process that dsops waits for. It stops and ends as the command does.
+    pub(super) child: Pid,
+    /// The process of the command.
+    pub(super) command: Pid,
+}
+
 /// How a command is started beside dsops.
 pub(super) struct Beside<'a> {
     /// The descriptors that are its own.
@@ -39,14 +48,15 @@ pub(super) struct Beside<'a> {
 }
 
 impl Beside<'_> {
-    /// Starts the command and returns its pid once the kernel executes it: nothing of dsops is in the process any more.
-    pub(super) fn spawn(self, launch: &Launch, hardened: &Hardened) -> Result<Pid, ExecError> {
+    /// Starts the command and returns its process once the kernel executes it: nothing of dsops is in the process any more.
+    pub(super) fn spawn(self, launch: &Launch, hardened: &Hardened) -> Result<Started, ExecError> {
         let (report, told) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| launch.explain(errno))?;
         let given = dsops_os::started_with();
         let steps = Steps {
             parent: getpid().as_raw(),
             report: told.as_raw_fd(),
             terminal: self.side.terminal,
+            foreground: false,
             sigchld_ignored: given.sigchld_ignored,
         };
         let words = steps.arguments(launch.working_dir(), launch.path()).unwrap_or_default();
@@ -64,7 +74,10 @@ impl Beside<'_> {
                 .help("see that `/proc` is mounted, or let the command take the place of dsops"),
             errno => launch.explain(errno),
         })?;
-        let Some(failure) = Failure::wait(File::from(report)) else { return Ok(child) };
+        let told = Told::wait(File::from(report));
+        let Some(failure) = told.failure else {
+            return Ok(Started { child, command: told.command.unwrap_or(child) });
+        };
         // It has ended right after it told why.
         let _ = nix::sys::wait::waitpid(child, None);
         Err(match failure {
@@ -114,7 +127,7 @@ impl Beside<'_> {
 }
 
 /// Returns the path of this very program, also where its file has been replaced since.
-fn myself() -> nix::Result<PathBuf> {
+pub(super) fn myself() -> nix::Result<PathBuf> {
     if cfg!(any(target_os = "linux", target_os = "android")) {
         return Ok(PathBuf::from("/proc/self/exe"));
     }

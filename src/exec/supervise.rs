@@ -22,11 +22,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::launch::Launch;
 use super::signals::{Received, Signals};
-use super::spawn::{Beside, ChildSide};
+use super::spawn::Beside;
+use super::streams::Streams;
 use super::target::{Group, Target};
 use super::{Command, ExecError, ExecErrorKind, Files, Hardened};
 use crate::environment::ChildEnvironment;
 use crate::exit;
+use crate::mask::Mask;
 
 /// The time between asking a command to end and ending it, where nothing else is said.
 pub const KILL_AFTER: Duration = Duration::from_secs(5);
@@ -37,13 +39,15 @@ pub struct Supervision<'a> {
     pub timeout: Option<Duration>,
     /// The time from a `SIGTERM` of dsops's own until `SIGKILL`.
     pub kill_after: Duration,
+    /// What is taken out of the output of the command. Where there is none, it writes to dsops's own.
+    pub mask: Option<Mask>,
     /// What the command is to hear of while it runs.
     pub changes: Option<Changes<'a>>,
 }
 
 impl Default for Supervision<'_> {
     fn default() -> Self {
-        Self { timeout: None, kill_after: KILL_AFTER, changes: None }
+        Self { timeout: None, kill_after: KILL_AFTER, mask: None, changes: None }
     }
 }
 
@@ -61,6 +65,8 @@ pub enum Change<'a> {
     Restart {
         /// The command with its new environment.
         command: Command,
+        /// What is taken out of its output from then on: the values that it starts with.
+        mask: Option<Mask>,
         /// Hears why it cannot be started, where it cannot; the one before goes on then.
         refused: Box<dyn FnOnce(&ExecError) + 'a>,
     },
@@ -139,7 +145,7 @@ pub fn supervise(
             deadline: supervision.timeout.and_then(|time| Instant::now().checked_add(time)),
         };
         let mut changes = supervision.changes.unwrap_or_else(Changes::none);
-        supervisor.run(launch, &mut changes).await
+        supervisor.run(launch, supervision.mask, &mut changes).await
     })
 }
 
@@ -167,7 +173,13 @@ enum Outcome {
     /// dsops ends as well.
     End(Ended),
     /// It is started again.
-    Start(Box<Launch>),
+    Start(Box<Following>),
+}
+
+/// What is started after a run.
+struct Following {
+    launch: Launch,
+    mask: Option<Mask>,
 }
 
 /// How far the end of a run has come.
@@ -184,39 +196,56 @@ enum Stage {
 /// One run of the command.
 struct Run {
     target: Target,
+    /// Its output on the way, where it is masked.
+    streams: Option<Streams>,
     stage: Stage,
     /// When the next stage begins.
     due: Option<Instant>,
     /// How it ended; what it has started may still be there.
     ended: Option<Ended>,
     /// What is started after it.
-    following: Option<Box<Launch>>,
+    following: Option<Box<Following>>,
     timed_out: bool,
 }
 
 impl Supervisor<'_> {
     /// Runs the command, again and again where changes ask for it.
-    async fn run(self, mut launch: Launch, changes: &mut Changes<'_>) -> Result<Ended, ExecError> {
+    async fn run(
+        self,
+        mut launch: Launch,
+        mut mask: Option<Mask>,
+        changes: &mut Changes<'_>,
+    ) -> Result<Ended, ExecError> {
         loop {
-            let beside = Beside {
-                side: ChildSide::default(),
-                leads_group: self.group == Group::Own,
-                mask: self.signals.mask_before(),
+            let (mut streams, side) = match mask.as_ref().map(Streams::open).transpose() {
+                Ok(opened) => opened.unzip(),
+                Err(error) => return Err(failed("the output cannot be masked").caused_by(error)),
             };
-            let child = beside.spawn(&launch, self.hardened)?;
+            let side = side.unwrap_or_default();
+            let group = if side.terminal { Group::Session } else { self.group };
+            let beside = Beside { side, leads_group: group == Group::Own, mask: self.signals.mask_before() };
+            let started = beside.spawn(&launch, self.hardened)?;
             // With it go the values.
             drop(launch);
+            if let Some(streams) = &mut streams {
+                streams.begin().map_err(|error| failed("what is typed cannot be read").caused_by(error))?;
+            }
             let mut run = Run {
-                target: Target::new(child, self.group),
+                target: Target::new(started, group),
+                streams,
                 stage: Stage::Running,
                 due: self.deadline,
                 ended: None,
                 following: None,
                 timed_out: false,
             };
-            match self.watch(&mut run, changes).await? {
+            let outcome = self.watch(&mut run, changes).await?;
+            if let Some(streams) = &mut run.streams {
+                self.drain(streams).await;
+            }
+            match outcome {
                 Outcome::End(ended) => return Ok(ended),
-                Outcome::Start(following) => launch = *following,
+                Outcome::Start(following) => Following { launch, mask } = *following,
             }
         }
     }
@@ -246,6 +275,21 @@ impl Supervisor<'_> {
         }
     }
 
+    /// Waits for the last output of a run that has ended. A signal that would end dsops does, where its own
+    /// output is not taken by anybody.
+    async fn drain(&self, streams: &mut Streams) {
+        let mut drained = std::pin::pin!(streams.drain());
+        loop {
+            tokio::select! {
+                () = &mut drained => return,
+                received = self.signals.next() => match received {
+                    Ok(received) if !ends(received.signal) => {}
+                    Ok(_) | Err(_) => return,
+                },
+            }
+        }
+    }
+
     /// Ends the run when its time is up, first with a request.
     fn advance(&self, run: &mut Run) {
         match run.stage {
@@ -271,12 +315,12 @@ impl Supervisor<'_> {
                     Err(error) => refused(&error),
                 }
             }
-            Change::Restart { command, refused } => match self.prepare(command) {
+            Change::Restart { command, mask, refused } => match self.prepare(command) {
                 Err(error) => refused(&error),
                 // What ends because its time is up, or because it was told to, does not start again.
                 Ok(_) if run.timed_out || run.ended.is_some() => {}
                 Ok(launch) => {
-                    run.following = Some(Box::new(launch));
+                    run.following = Some(Box::new(Following { launch, mask }));
                     if run.stage == Stage::Running {
                         self.ask_to_end(run);
                     }
@@ -306,16 +350,22 @@ impl Run {
         let news = self.target.collect(changes.fetching.get());
         self.ended = news.ended.or(self.ended);
         if news.stopped {
-            self.target.stop_with_it();
+            self.target.stop_with_it(self.streams.as_ref());
         }
     }
 
     fn pass_on(&mut self, received: Received) {
         // Whoever ends dsops means the command, and not the one that would follow it.
-        if [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM].contains(&received.signal) {
+        if ends(received.signal) {
             self.following = None;
         }
-        self.target.pass_on(received);
+        match &self.streams {
+            // The kernel tells the foreground of the command's terminal when its size has changed.
+            Some(streams) if received.signal == libc::SIGWINCH && streams.foreground().is_some() => {
+                streams.resize();
+            }
+            streams => self.target.pass_on(received, streams.as_ref().and_then(Streams::foreground)),
+        }
     }
 
     fn outcome(&mut self) -> Option<Outcome> {
@@ -329,6 +379,10 @@ impl Run {
         }
         Some(self.following.take().map_or(Outcome::End(ended), Outcome::Start))
     }
+}
+
+fn ends(signal: i32) -> bool {
+    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM].contains(&signal)
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -8,12 +8,16 @@ use nix::unistd::{Pid, getpgid, getpgrp, getpid, getppid, getsid};
 use rustix::process::{WaitOptions, wait, waitpid};
 
 use super::signals::{Received, Sender, is_from_terminal};
+use super::spawn::Started;
+use super::streams::Streams;
 use super::supervise::Ended;
 
 /// What signals are sent to.
 #[derive(Clone, Copy)]
 pub(super) struct Target {
     child: Pid,
+    /// The command, which is the child unless it has a session of its own.
+    command: Pid,
     group: Group,
 }
 
@@ -24,6 +28,8 @@ pub(super) enum Group {
     Shared,
     /// Its own.
     Own,
+    /// Its own, in a session with a terminal of its own.
+    Session,
 }
 
 impl Group {
@@ -43,11 +49,11 @@ pub(super) struct News {
 }
 
 impl Target {
-    pub(super) fn new(child: Pid, group: Group) -> Self {
-        if group == Group::Own {
+    pub(super) fn new(Started { child, command }: Started, group: Group) -> Self {
+        if group != Group::Shared {
             adopt_orphans();
         }
-        Self { child, group }
+        Self { child, command, group }
     }
 
     /// Takes note of every child that changed.
@@ -77,36 +83,66 @@ impl Target {
     }
 
     /// Stops dsops with the command where a shell waits for both, so that the shell sees it.
-    pub(super) fn stop_with_it(self) {
-        if self.group == Group::Shared && a_shell_waits() {
-            let _ = raise(Signal::SIGSTOP);
+    ///
+    pub(super) fn stop_with_it(self, streams: Option<&Streams>) {
+        match self.group {
+            Group::Shared if a_shell_waits() => {
+                let _ = raise(Signal::SIGSTOP);
+            }
+            Group::Session if a_shell_waits() => {
+                if let Some(streams) = streams {
+                    streams.suspend();
+                }
+                let _ = raise(Signal::SIGSTOP);
+                if let Some(streams) = streams {
+                    streams.resume();
+                }
+                self.send(libc::SIGCONT);
+            }
+            // Nobody could make it go on. On the terminal of dsops the kernel would not have stopped it.
+            Group::Session => self.send(libc::SIGCONT),
+            Group::Own | Group::Shared => {}
         }
     }
 
     /// Passes a signal on that reached dsops, where the command has not had it already.
-    pub(super) fn pass_on(self, Received { signal, sender }: Received) {
+    ///
+    /// `foreground` is the foreground group of the command's own terminal, which gets what a user does.
+    pub(super) fn pass_on(self, Received { signal, sender }: Received, foreground: Option<Pid>) {
         match (self.group, sender) {
             (_, Sender::Kernel) if is_of_dsops(signal) => {}
+            // dsops's own doing is not the command's, and its hang-up is that of the command's terminal.
+            (Group::Session, Sender::Kernel) if [libc::SIGTTIN, libc::SIGTTOU].contains(&signal) => {}
+            (Group::Session, Sender::Kernel) if is_from_terminal(signal) => self.press(signal, foreground),
             (Group::Shared, Sender::Kernel) if is_from_terminal(signal) || !leads_session() => {}
             // Those that end, stop or continue a job are for all of it, as from a terminal. The
             // others mean the program that knows them, and would end one that does not.
-            (Group::Own, _) if is_for_a_job(signal) => self.send(signal),
-            (Group::Own | Group::Shared, _) => {
-                let _ = dsops_os::send(self.child.as_raw(), signal);
+            (Group::Own | Group::Session, _) if is_for_a_job(signal) => self.send(signal),
+            (Group::Own | Group::Session | Group::Shared, _) => {
+                let _ = dsops_os::send(self.command.as_raw(), signal);
             }
         }
     }
 
     /// Sends to the command and, where it leads a group, to all of it.
     pub(super) fn send(self, signal: i32) {
-        let child = self.child.as_raw();
+        let command = self.command.as_raw();
         // The only failure is that nobody is there any more.
-        let _ = dsops_os::send(if self.group == Group::Own { -child } else { child }, signal);
+        let _ = dsops_os::send(if self.group == Group::Shared { command } else { -command }, signal);
+        if self.group == Group::Session {
+            // What keeps the session has stopped with the command, and has to hear of its end.
+            let _ = dsops_os::send(self.child.as_raw(), libc::SIGCONT);
+        }
+    }
+
+    /// Sends to the foreground of the command's terminal what a key of dsops's own gave rise to.
+    fn press(self, signal: i32, foreground: Option<Pid>) {
+        let _ = dsops_os::send(-foreground.unwrap_or(self.command).as_raw(), signal);
     }
 
     /// Says whether anybody is left in the command's own group.
     pub(super) fn is_inhabited(self) -> bool {
-        self.group == Group::Own && dsops_os::send(-self.child.as_raw(), 0).is_ok()
+        self.group != Group::Shared && dsops_os::send(-self.command.as_raw(), 0).is_ok()
     }
 }
 

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use nix::sys::signal::Signal;
 
-use crate::support::{Dsops, Output};
+use crate::support::{Dsops, Output, Terminal};
 
 /// Every value of this test is or contains it.
 const MARK: &str = "kEeP7tHiS0ut3OfSiGhT";
@@ -235,9 +235,13 @@ const CASES: &[Case] = &[
     case(&["exec", "--env", "dev", "--print"], 0),
     case(&["exec", "--env", "dev", "--stats", "--", "true"], 0),
     case(&["exec", "--env", "dev", "--timeout", "1m", "--", "true"], 0),
+    case(&["exec", "--env", "dev", "--mask", "--", "sh", "-c", "env; env >&2; cat secret.txt values.env"], 0),
+    case(&["exec", "--env", "dev", "--mask", "--", "sh", "-c", "env | base64 -w0"], 0),
+    case(&["exec", "--env", "dev", "--mask", "--", "no-such-command"], 127),
     case(&["exec", "--env", "dev", "--clean", "--", "no-such-command"], 127),
     case(&["exec", "--env", "dev", "--", "./secret.txt"], 126),
     case(&["exec", "--env", "dev", "--working-dir", "nowhere", "--", "true"], 125),
+    case(&["mask", "--env", "dev"], 0),
     case(&["plan", "--env", "dev"], 0),
     case(&["plan", "--env", "dev", "--json"], 0),
     case(&["plan", "--env", "dev", "--policy"], 0),
@@ -460,6 +464,25 @@ fn a_file_that_is_no_configuration_is_not_shown() {
         let run = world(CONFIG).args(["validate", "--config", name]);
         let _ = search(run, Asked::Nothing).code(3).stdout_empty();
     }
+}
+
+#[test]
+fn the_filter_lets_no_value_through() {
+    let text = format!("{MARK}{MARK} {} {}", BASE64_STANDARD.encode(format!("user:{MARK}")), &MARK[..7]);
+    let output = search(world(CONFIG).args(["mask", "--env", "dev"]).stdin(text), Asked::Nothing).code(0);
+    assert!(output.stdout_bytes().ends_with(&MARK.as_bytes()[..7]), "{output}");
+    for environment in ["absent", "garbled", "unreachable", "none"] {
+        let run = world(CONFIG).args(["mask", "--env", environment]).stdin(MARK);
+        let _ = search(run, Asked::Nothing).stdout_empty();
+    }
+}
+
+#[test]
+fn a_terminal_shows_no_value_that_is_masked() {
+    let script = "env; set; export -p; cat values.env; printf '%q ' \"$H\"";
+    let run = world(CONFIG).args(["exec", "--env", "dev", "--mask", "--", "bash", "-c", script]);
+    let output = Terminal::start(run).wait().code(0);
+    assert!(!shows_a_value(output.stdout_bytes()), "a value on the terminal\n{output}");
 }
 
 #[test]

@@ -22,6 +22,8 @@ mod doctor;
 #[cfg(test)]
 mod exec;
 #[cfg(test)]
+mod exec_mask;
+#[cfg(test)]
 mod exec_options;
 #[cfg(test)]
 mod exec_process;
@@ -65,6 +67,8 @@ mod lab;
 mod local;
 #[cfg(test)]
 mod man;
+#[cfg(test)]
+mod mask;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]

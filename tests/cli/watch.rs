@@ -196,3 +196,42 @@ fn options_of_watching_need_it() {
             .stderr_has("--watch");
     }
 }
+
+#[test]
+fn a_rendered_file_is_written_again() {
+    let dsops = Dsops::new().config(FILE).file("values.env", "A=one\n");
+    let (values, out) = (dsops.path("values.env"), dsops.path("out.env"));
+    let args =
+        ["render", "--env", "dev", "--out", "out.env", "--watch", "--interval", "1h", "--debounce", "100ms"];
+    let running = dsops.args(args).start();
+    running.until_stderr("wrote 1 variable");
+    assert_eq!(fs::read_to_string(&out).unwrap(), "A=one\n");
+    fs::remove_file(&values).unwrap();
+    running.until_stderr("the file stays as it is");
+    put(&values, "A=two\n");
+    running.until_stderr("changed: A");
+    assert_eq!(fs::read_to_string(&out).unwrap(), "A=two\n");
+    running.signal(Signal::SIGINT);
+    let _ = running.wait().killed_by(Signal::SIGINT);
+    for option in [&["--ttl", "1m", "--out", "x"][..], &["--out", "-"], &[]] {
+        let args = ["render", "--env", "dev", "--watch"];
+        let _ = Dsops::new().config(FILE).file("values.env", "A=1").args(args).args(option).run().code(2);
+    }
+}
+
+#[test]
+fn files_hold_the_new_values_when_the_signal_comes() {
+    let config = "secretStores: {d: {type: dotenv, path: values.env}}\n\
+                  envs: {dev: {A: {from: d/A, type: file}}}";
+    let dsops = Dsops::new().config(config).file("values.env", "A=one\n").file("files/keep", "");
+    let values = dsops.path("values.env");
+    let args =
+        ["exec", "--env", "dev", "--watch", "--interval", "1h", "--debounce", "100ms", "--signal", "HUP"];
+    let script = "trap 'cat $A; echo' HUP; trap 'exit 3' TERM; cat $A; echo; while :; do sleep 0.05; done";
+    let running = dsops.args(args).args(["--files-dir", "files", "--", "sh", "-c", script]).start();
+    running.until_stdout("one");
+    put(&values, "A=two\n");
+    running.until_stdout("two").signal(Signal::SIGTERM);
+    let output = running.wait().code(3).stdout("one\ntwo\n");
+    assert_eq!(fs::read_dir(output.path("files")).unwrap().count(), 1, "no file of a value is left");
+}

@@ -58,6 +58,8 @@ const EXPOSE: &[&str] = &[
     "src/cli/local/mod.rs",
     "src/cli/output.rs",
     "src/environment/mod.rs",
+    // What is to be taken out of output.
+    "src/mask/mod.rs",
     "src/render/azure.rs",
     "src/render/buildkite.rs",
     "src/render/docker.rs",

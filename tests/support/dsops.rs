@@ -124,10 +124,8 @@ impl Dsops {
         self.start().wait()
     }
 
-    /// Starts the program, for tests that send it signals or look at it while it runs.
-    pub(crate) fn start(self) -> Running {
-        let shown =
-            format!("dsops {}", self.args.iter().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" "));
+    /// Returns the program with its arguments, directory and environment; streams are the caller's to set.
+    pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(&self.args).current_dir(&self.directory).env_clear();
         #[expect(
@@ -142,6 +140,25 @@ impl Dsops {
                 None => command.env_remove(name),
             };
         }
+        command
+    }
+
+    /// Returns what failures call this run.
+    pub(super) fn shown(&self) -> String {
+        let name = self.binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let words = self.args.iter().map(|word| word.to_string_lossy().into_owned());
+        std::iter::once(name).chain(words).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Gives the directory away, which lives as long as what it is given to.
+    pub(super) fn into_root(self) -> TempDir {
+        self.root
+    }
+
+    /// Starts the program, for tests that send it signals or look at it while it runs.
+    pub(crate) fn start(self) -> Running {
+        let mut command = self.command();
+        let shown = self.shown();
         // A group of its own lets a timeout end whatever the program started, too.
         command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });

@@ -8,7 +8,9 @@ pub(crate) mod jwt;
 pub(crate) mod loopback;
 pub(crate) mod output;
 pub(crate) mod proxy;
+pub(crate) mod terminal;
 pub(crate) mod tls;
 
 pub(crate) use dsops::{Dsops, Running};
 pub(crate) use output::Output;
+pub(crate) use terminal::Terminal;
