@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zeroize::Zeroizing;
 
@@ -65,6 +65,23 @@ impl Stamp {
                 (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
             },
         }))
+    }
+
+    /// Says whether the file may have changed since a time, by the clock of its file system, which runs in steps.
+    #[must_use]
+    pub fn may_be_younger_than(&self, time: SystemTime) -> bool {
+        const STEP: Duration = Duration::from_millis(20);
+        let Some(seen) = self.0 else { return false };
+        let since = |changed: SystemTime| changed.checked_add(STEP).is_none_or(|changed| changed >= time);
+        #[cfg(unix)]
+        {
+            let (_, _, seconds, nanoseconds) = seen.inode;
+            let changed = u64::try_from(seconds).ok().zip(u32::try_from(nanoseconds).ok());
+            if changed.is_some_and(|(seconds, nanos)| since(UNIX_EPOCH + Duration::new(seconds, nanos))) {
+                return true;
+            }
+        }
+        seen.modified.is_none_or(since)
     }
 }
 

@@ -17,7 +17,8 @@ pub const SHORTEST: usize = 4;
 /// Words that are in every log and in no secret.
 const COMMON: [&[u8]; 4] = [b"true", b"false", b"null", b"none"];
 
-/// Returns the commands that make a runner mask the values in all that it logs from then on, one on each line, and the
+/// Returns the commands that make a runner mask the values in all that it logs from then on, one on each line behind an
+/// empty one, and the
 /// names of variables that nothing can be masked of. No commands where the runner has none.
 ///
 /// - GitHub Actions: `::add-mask::…`, with `%`, carriage return and newline as `%25`, `%0D` and `%0A` ("Workflow commands for
@@ -38,6 +39,11 @@ pub fn mask_commands<'a>(
     };
     let mut commands = Buffer::default();
     let unmasked = for_each_part(variables, |part| {
+        if commands.is_empty() {
+            // GitHub takes a command only at the start of a line. Behind what a program wrote without a newline, it would be
+            // logged, with the value.
+            commands.push(b'\n');
+        }
         commands.extend(start);
         for byte in part {
             match byte {
@@ -98,8 +104,8 @@ mod tests {
 
     #[test]
     fn a_value_is_one_command_in_the_runners_own_escapes() {
-        assert_eq!(commands(Runner::GitHub, &["50% off::x"]).0, "::add-mask::50%25 off::x\n");
-        assert_eq!(commands(Runner::Azure, &["50% off]x"]).0, "##vso[task.setsecret]50%AZP25 off]x\n");
+        assert_eq!(commands(Runner::GitHub, &["50% off::x"]).0, "\n::add-mask::50%25 off::x\n");
+        assert_eq!(commands(Runner::Azure, &["50% off]x"]).0, "\n##vso[task.setsecret]50%AZP25 off]x\n");
     }
 
     #[test]
@@ -107,7 +113,7 @@ mod tests {
         let key = "-----BEGIN KEY-----\r\n  MIIEabc\r\nx=\n\n{\n}\nMIIEabc\n-----END KEY-----\n";
         let (text, unmasked) = commands(Runner::GitHub, &[key, "MIIEabc"]);
         let base64 = BASE64_STANDARD.encode(key);
-        assert_eq!(text, format!("::add-mask::MIIEabc\n::add-mask::{base64}\n"));
+        assert_eq!(text, format!("\n::add-mask::MIIEabc\n::add-mask::{base64}\n"));
         assert!(unmasked.is_empty());
     }
 
@@ -115,20 +121,20 @@ mod tests {
     fn what_would_make_the_log_unreadable_is_no_mask_and_is_named() {
         let values = ["", " \n", "1", "abc", "true", "FALSE", "abcd", "a\nb\nc"];
         let (text, unmasked) = commands(Runner::GitHub, &values);
-        assert_eq!(text, "::add-mask::abcd\n");
+        assert_eq!(text, "\n::add-mask::abcd\n");
         assert_eq!(unmasked, ["V2", "V3", "V4", "V5", "V7"]);
     }
 
     #[test]
     fn a_final_newline_makes_no_second_line() {
-        assert_eq!(commands(Runner::GitHub, &["secret\n"]).0, "::add-mask::secret\n");
+        assert_eq!(commands(Runner::GitHub, &["secret\n"]).0, "\n::add-mask::secret\n");
     }
 
     #[test]
     fn bytes_that_are_no_text_stay_what_they_are() {
         let value = SecretValue::copy_of(b"\xff\xfeabc");
         let (text, _) = mask_commands(Runner::GitHub, [("A", &value)]).unwrap();
-        assert_eq!(text.as_slice(), b"::add-mask::\xff\xfeabc\n");
+        assert_eq!(text.as_slice(), b"\n::add-mask::\xff\xfeabc\n");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use dsops::config::{Config, Expander, Store, StoreCredential, parse_duration};
@@ -103,6 +103,7 @@ fn signal(text: &str) -> Result<Signal, String> {
 
 impl Exec {
     pub(crate) fn run(&self, session: &Session) -> Outcome {
+        let since = SystemTime::now();
         let hardened = exec::harden();
         let config = session.load()?;
         let environment = session.environment(&config, &self.env)?;
@@ -129,7 +130,7 @@ impl Exec {
         }
         let mask = self.mask(session, &plan, &resolution);
         let changes =
-            if self.watch { Some(self.changes(session, config, known, &resolution)?) } else { None };
+            if self.watch { Some(self.changes(session, config, known, &resolution, since)?) } else { None };
         drop(resolution);
         let kill_after = self.kill_after.unwrap_or(KILL_AFTER);
         let supervision = Supervision { timeout: self.timeout, kill_after, mask, changes };
@@ -170,6 +171,7 @@ impl Exec {
         config: Config,
         known: OpenStores,
         resolution: &Resolution,
+        since: SystemTime,
     ) -> Result<Changes<'a>, Stop> {
         let watched = Watched {
             session,
@@ -178,7 +180,7 @@ impl Exec {
             timing: &self.timing,
             goes_on: "the command goes on with those it has",
         };
-        let watch = Watch::new(watched, config, known, resolution)?;
+        let watch = Watch::new(watched, config, known, resolution, since)?;
         let fetching = watch.fetching();
         let stream = futures::stream::unfold(watch, move |mut watch| async move {
             let change = match watch.look().await {

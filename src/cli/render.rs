@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use dsops::ci;
@@ -92,6 +92,7 @@ fn mode(text: &str) -> Result<u32, String> {
 
 impl Render {
     pub(crate) fn run(&self, session: &Session) -> Outcome {
+        let since = SystemTime::now();
         let _ = dsops::exec::harden();
         let format = self.format()?;
         self.check_options(format)?;
@@ -116,7 +117,7 @@ impl Render {
             return Ok(code);
         }
         drop(cx);
-        self.watch(session, config, known, resolution, (format, &target))
+        self.watch(session, config, known, resolution, since, (format, &target))
     }
 
     /// Puts what was fetched where it goes.
@@ -149,6 +150,7 @@ impl Render {
         config: Config,
         known: OpenStores,
         resolution: Resolution,
+        since: SystemTime,
         place: (Format, &Target),
     ) -> Outcome {
         let watched = Watched {
@@ -158,7 +160,7 @@ impl Render {
             timing: &self.timing,
             goes_on: "the file stays as it is",
         };
-        let mut watch = Watch::new(watched, config, known, &resolution)?;
+        let mut watch = Watch::new(watched, config, known, &resolution, since)?;
         drop(resolution);
         let watching = async {
             loop {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use dsops::config::{self, Config};
@@ -74,12 +74,13 @@ pub(crate) struct Fresh {
 }
 
 impl<'a> Watch<'a> {
-    /// Starts from the values that are in use.
+    /// Starts from the values that are in use, which were fetched after `since`.
     pub(crate) fn new(
         watched: Watched<'a>,
         config: Config,
         mut known: OpenStores,
         resolution: &Resolution,
+        since: SystemTime,
     ) -> Result<Self, Stop> {
         let prints = Fingerprinter::new()?;
         let files = known.files();
@@ -92,7 +93,7 @@ impl<'a> Watch<'a> {
             timing: watched.timing,
             goes_on: watched.goes_on,
             seen: prints.of(resolution),
-            told: Told::about(std::iter::once(path.clone()).chain(files)),
+            told: Told::about(std::iter::once(path.clone()).chain(files), since),
             path,
             config,
             known,
@@ -169,6 +170,7 @@ impl<'a> Watch<'a> {
     }
 
     async fn fetch(&mut self) -> Result<(Plan, Resolution), Stop> {
+        let since = SystemTime::now();
         let config = config::load(&self.path).map_err(|report| Stop::Reports(Diagnostic::report(&report)))?;
         if config.source.text != self.config.source.text {
             self.config = config;
@@ -181,7 +183,7 @@ impl<'a> Watch<'a> {
         let resolution = resolve::resolve_with(&self.config, &plan, &cx, &self.known).await;
         let files: Vec<PathBuf> = std::iter::once(self.path.clone()).chain(self.known.files()).collect();
         if !self.told.is_about(&files) {
-            self.told = Told::about(files);
+            self.told = Told::about(files, since);
         }
         self.session.stop(&self.config, &resolution, self.allow_missing)?;
         Ok((plan, resolution))

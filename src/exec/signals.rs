@@ -18,26 +18,10 @@ pub(super) struct Received {
 /// Who sent a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sender {
-    /// The kernel, which sends what a terminal gives rise to to all of its foreground group.
+    /// The kernel, about dsops itself or to all of the foreground group of its terminal.
     Kernel,
-    /// A process, to dsops or to its group.
+    /// Another process, to dsops or to its group.
     Process,
-}
-
-/// Returns the signals that are left alone: those that cannot be caught, the faults of a process itself, and
-/// `SIGPIPE`, which tells a process about its own writes.
-fn left_alone() -> [Signal; 9] {
-    [
-        Signal::SIGKILL,
-        Signal::SIGSTOP,
-        Signal::SIGSEGV,
-        Signal::SIGBUS,
-        Signal::SIGFPE,
-        Signal::SIGILL,
-        Signal::SIGTRAP,
-        Signal::SIGSYS,
-        Signal::SIGPIPE,
-    ]
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -46,9 +30,10 @@ mod platform {
     use tokio::io::unix::AsyncFd;
     use tokio::signal::unix::{self, SignalKind};
 
-    use super::{Received, Sender, SigSet, io, left_alone};
+    use super::{Received, Sender, SigSet, io};
 
-    /// The stream of signals; the mask is as before when it is dropped.
+    /// The stream of signals. They stay blocked when it is dropped: dsops ends then as the command ended, and
+    /// not by a signal that came too late for it.
     pub(in crate::exec) struct Signals {
         fd: AsyncFd<SignalFd>,
         before: SigSet,
@@ -64,9 +49,9 @@ mod platform {
             // Started with `SIGCHLD` ignored, dsops would never hear of a child: a handler, which is
             // never run since the signal is blocked, is all that can be put in its place.
             let _ = unix::signal(SignalKind::child())?;
-            // All there are, real-time signals too.
-            let mut set = SigSet::all();
-            left_alone().into_iter().for_each(|signal| set.remove(signal));
+            // All there are: real-time signals, and faults too, which a process may send as well. A fault of
+            // dsops itself ends it all the same, since the kernel does not let one wait.
+            let set = SigSet::all();
             let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
             let fd = AsyncFd::new(fd)?;
             let before = SigSet::thread_get_mask()?;
@@ -88,16 +73,12 @@ mod platform {
                     continue;
                 };
                 let signal = i32::try_from(info.ssi_signo).unwrap_or(0);
-                // `SI_KERNEL` and every reason of the kernel's own are positive: sigaction(2).
-                let sender = if info.ssi_code > 0 { Sender::Kernel } else { Sender::Process };
+                // `SI_KERNEL` and every reason of the kernel's own are positive: sigaction(2). The
+                // `SIGPIPE` of a write has no reason, and says that this process is the sender.
+                let own = info.ssi_pid == std::process::id();
+                let sender = if info.ssi_code > 0 || own { Sender::Kernel } else { Sender::Process };
                 return Ok(Received { signal, sender });
             }
-        }
-    }
-
-    impl Drop for Signals {
-        fn drop(&mut self) {
-            let _ = self.before.thread_set_mask();
         }
     }
 }
@@ -110,7 +91,21 @@ mod platform {
 
     use tokio::signal::unix::{self, SignalKind};
 
-    use super::{Received, Sender, SigSet, Signal, io, left_alone};
+    use super::{Received, Sender, SigSet, Signal, io};
+
+    /// What is left alone: what cannot be caught, the faults of a process itself, which a handler would repeat for
+    /// ever, and `SIGPIPE`, which tells a process about its own writes.
+    const LEFT_ALONE: [Signal; 9] = [
+        Signal::SIGKILL,
+        Signal::SIGSTOP,
+        Signal::SIGSEGV,
+        Signal::SIGBUS,
+        Signal::SIGFPE,
+        Signal::SIGILL,
+        Signal::SIGTRAP,
+        Signal::SIGSYS,
+        Signal::SIGPIPE,
+    ];
 
     /// The stream of signals. Handlers cannot be taken back without `unsafe`.
     pub(in crate::exec) struct Signals {
@@ -122,7 +117,7 @@ mod platform {
         /// Starts to collect signals.
         pub(in crate::exec) fn collect() -> io::Result<Self> {
             let streams = Signal::iterator()
-                .filter(|signal| !left_alone().contains(signal))
+                .filter(|signal| !LEFT_ALONE.contains(signal))
                 .filter_map(|signal| {
                     Some((signal as i32, unix::signal(SignalKind::from_raw(signal as i32)).ok()?))
                 })

@@ -102,13 +102,23 @@ impl Ended {
             Self::TimedOut => process::exit(exit::TIMEOUT.into()),
             Self::Signal(signal) => {
                 let _ = dsops_os::reset(signal);
-                let _ = SigSet::all().thread_unblock();
+                let _ = only(signal).thread_unblock();
                 let _ = dsops_os::send(getpid().as_raw(), signal);
                 // Only where the signal does not end this process: this is PID 1.
                 process::exit(exit::for_signal(signal).into())
             }
         }
     }
+}
+
+/// Returns the set of one signal; of all the real-time ones where it is one, since they cannot be told apart.
+fn only(signal: i32) -> SigSet {
+    if let Ok(signal) = Signal::try_from(signal) {
+        return SigSet::from(signal);
+    }
+    let mut set = SigSet::all();
+    Signal::iterator().for_each(|named| set.remove(named));
+    set
 }
 
 /// Starts the command, passes signals on to it, and says how it ended.
@@ -257,11 +267,11 @@ impl Supervisor<'_> {
                 received = self.signals.next() => {
                     let received =
                         received.map_err(|error| failed("signals cannot be received").caused_by(error))?;
+                    // One that a process sent may stand for one of the kernel's: only one can wait.
                     if received.signal == libc::SIGCHLD {
                         run.collect(changes);
-                    } else {
-                        run.pass_on(received);
                     }
+                    run.pass_on(received);
                 }
                 () = until(run.due) => self.advance(run),
                 Some(change) = changes.stream.next() => {

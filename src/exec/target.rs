@@ -165,9 +165,11 @@ fn leads_session() -> bool {
     getsid(None) == Ok(getpid())
 }
 
-/// Says whether the kernel sends this signal about what dsops itself has used or set.
+/// Says whether the kernel sends this signal about what dsops itself has used, written or started. `SIGALRM` is not among
+/// them: dsops sets no such timer, so the caller has, for the program that it starts.
 fn is_of_dsops(signal: i32) -> bool {
-    [libc::SIGXCPU, libc::SIGXFSZ, libc::SIGALRM, libc::SIGVTALRM, libc::SIGPROF].contains(&signal)
+    [libc::SIGCHLD, libc::SIGPIPE, libc::SIGPROF, libc::SIGVTALRM, libc::SIGXCPU, libc::SIGXFSZ]
+        .contains(&signal)
 }
 
 fn is_for_a_job(signal: i32) -> bool {

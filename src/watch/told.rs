@@ -5,25 +5,27 @@
 //! systems) the files are looked at with everything else, after each interval.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use dsops_providers::files::Stamp;
 
 /// The files, as they were when they were last looked at.
 pub struct Told {
-    files: Vec<(PathBuf, Stamp)>,
+    files: Vec<(PathBuf, Option<Stamp>)>,
     #[cfg(any(target_os = "linux", target_os = "android"))]
     events: Option<linux::Events>,
 }
 
 impl Told {
-    /// Starts to listen for changes of files.
+    /// Starts to listen for changes of files that were last read after `since`. What has changed meanwhile is told at
+    /// once.
     #[must_use]
-    pub fn about(files: impl IntoIterator<Item = PathBuf>) -> Self {
+    pub fn about(files: impl IntoIterator<Item = PathBuf>, since: SystemTime) -> Self {
         let files: Vec<_> = files
             .into_iter()
             .map(|path| {
                 let stamp = Stamp::of(&path);
-                (path, stamp)
+                (path, Some(stamp).filter(|stamp| !stamp.may_be_younger_than(since)))
             })
             .collect();
         Self {
@@ -58,7 +60,7 @@ impl Told {
     fn look(&mut self) -> bool {
         let mut changed = false;
         for (path, stamp) in &mut self.files {
-            let now = Stamp::of(path);
+            let now = Some(Stamp::of(path));
             changed |= now != *stamp;
             *stamp = now;
         }
@@ -147,7 +149,8 @@ mod tests {
         std::fs::write(&path, "one").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut told = Told::about([path.clone()]);
+            let later = SystemTime::now() + std::time::Duration::from_secs(60);
+            let mut told = Told::about([path.clone()], later);
             // Something else in the directory is not the file.
             std::fs::write(dir.path().join("other"), "x").unwrap();
             tokio::select! {
@@ -160,5 +163,13 @@ mod tests {
             std::fs::rename(&new, &path).unwrap();
             tokio::time::timeout(std::time::Duration::from_secs(10), told.wait()).await.unwrap();
         });
+    }
+    #[test]
+    fn what_changed_before_anybody_listened_is_told_at_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let before = SystemTime::now();
+        std::fs::write(file.path(), "changed").unwrap();
+        let mut told = Told::about([file.path().to_owned()], before);
+        futures::executor::block_on(told.wait());
     }
 }

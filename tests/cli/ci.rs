@@ -13,7 +13,8 @@ const BASE64_OF_KEY: &str = "LS0tLS1CRUdJTiBLLS0tLS0KTUlJRWFiY2QKICB4PQp6enp6Ci0
 
 fn masks(start: &str, percent: &str) -> String {
     let parts = [&format!("100{percent} s3cret"), "MIIEabcd", "zzzz", BASE64_OF_KEY];
-    parts.iter().map(|part| format!("{start}{part}\n")).collect()
+    // An empty line first: what was written before need not end with one.
+    std::iter::once("\n".to_owned()).chain(parts.iter().map(|part| format!("{start}{part}\n"))).collect()
 }
 
 fn github() -> Dsops {
@@ -79,6 +80,15 @@ fn on_one_pipe_for_both_streams_no_word_of_the_command_comes_before_a_mask() {
             .stdout(masks("::add-mask::", "%25") + "100% s3cret")
             .stderr_empty();
     }
+}
+
+#[test]
+fn behind_a_line_that_does_not_end_a_mask_is_still_a_command() {
+    let script = "printf 'deploying ... ' >&2; exec \"$0\" --quiet exec --env dev -- true";
+    let output = in_shell(github(), script).run().code(0);
+    let stderr = String::from_utf8_lossy(output.stderr_bytes()).into_owned();
+    let shown: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
+    assert_eq!(shown, ["deploying ... "]);
 }
 
 #[test]

@@ -288,7 +288,7 @@ fn what_keeps_the_session_has_no_values_and_dies_with_dsops() {
     eventually("an empty environment", || {
         std::fs::read(format!("/proc/{keeper}/environ")).is_ok_and(|text| text.is_empty())
             && std::fs::read(format!("/proc/{keeper}/cmdline"))
-                .is_ok_and(|text| text.starts_with(b"dsops\0__keep\0"))
+                .is_ok_and(|text| text.starts_with(b"dsops\0__session\0"))
     });
     let environment = std::fs::read(format!("/proc/{command}/environ")).unwrap();
     assert!(String::from_utf8_lossy(&environment).contains("correct-horse-battery"));

@@ -109,7 +109,7 @@ fn what_is_no_file_has_no_time() {
     let run =
         |args: &[&str]| Dsops::new().config(CONFIG).args(["render", "--env", "dev"]).args(args).run().code(2);
     let _ = run(&["--ttl", "1m"]).stdout_empty().stderr_has("--out");
-    let _ = run(&["--ttl", "1m", "--out", "-"]).stdout_empty().stderr_has("stdout is none");
+    let _ = run(&["--ttl", "1m", "--out", "-"]).stdout_empty().stderr_has("none is written");
     for time in ["0s", "soon", ""] {
         let _ = run(&["--ttl", time, "--out", ".env"]).stdout_empty();
     }

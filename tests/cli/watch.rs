@@ -227,11 +227,11 @@ fn files_hold_the_new_values_when_the_signal_comes() {
     let values = dsops.path("values.env");
     let args =
         ["exec", "--env", "dev", "--watch", "--interval", "1h", "--debounce", "100ms", "--signal", "HUP"];
-    let script = "trap 'cat $A; echo' HUP; trap 'exit 3' TERM; cat $A; echo; while :; do sleep 0.05; done";
+    let script = "trap 'echo $(cat $A)' HUP; trap 'exit 3' TERM; echo $(cat $A); while :; do sleep 0.05; done";
     let running = dsops.args(args).args(["--files-dir", "files", "--", "sh", "-c", script]).start();
     running.until_stdout("one");
     put(&values, "A=two\n");
-    running.until_stdout("two").signal(Signal::SIGTERM);
+    running.until_stdout("two\n").signal(Signal::SIGTERM);
     let output = running.wait().code(3).stdout("one\ntwo\n");
     assert_eq!(fs::read_dir(output.path("files")).unwrap().count(), 1, "no file of a value is left");
 }

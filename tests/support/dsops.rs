@@ -18,7 +18,7 @@ use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -252,6 +252,11 @@ impl Running {
         self.pid
     }
 
+    /// Returns a path below `work/`.
+    pub(crate) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.root.as_ref().expect("a run that goes on").path().join("work").join(path)
+    }
+
     /// Sends a signal to the process alone.
     pub(crate) fn signal(&self, signal: Signal) -> &Self {
         kill(self.pid, signal).expect("a running process");
@@ -265,6 +270,25 @@ impl Running {
         self
     }
 
+    /// Waits until standard output holds `text`; false where it ends, or takes too long, without.
+    pub(crate) fn shows(&self, text: &str) -> bool {
+        self.stdout.wait(self.deadline, |bytes, _| contains(bytes, text.as_bytes()))
+    }
+
+    /// Returns what was written to standard output so far.
+    pub(crate) fn seen(&self) -> String {
+        lossy(&self.stdout.bytes())
+    }
+
+    /// Waits for the end of the process, whoever still has its output open. Call it once.
+    #[track_caller]
+    pub(crate) fn status(&self) -> ExitStatus {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        self.ended
+            .recv_timeout(left)
+            .unwrap_or_else(|_| panic!("`{}` did not end within {LIMIT:?}\n{}", self.shown, self.so_far()))
+    }
+
     /// Waits until standard error holds `text`.
     pub(crate) fn until_stderr(&self, text: &str) -> &Self {
         let found = self.stderr.wait(self.deadline, |bytes, _| contains(bytes, text.as_bytes()));
@@ -274,13 +298,7 @@ impl Running {
 
     /// Waits for the end.
     pub(crate) fn wait(mut self) -> Output {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        let status = match self.ended.recv_timeout(left) {
-            Ok(status) => status,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                panic!("`{}` did not end within {LIMIT:?}\n{}", self.shown, self.so_far())
-            }
-        };
+        let status = self.status();
         // A process left behind keeps the pipes open; that is a leak, and the same deadline finds it.
         let closed =
             self.stdout.wait(self.deadline, |_, end| end) && self.stderr.wait(self.deadline, |_, end| end);

@@ -32,6 +32,11 @@ impl Output {
         self.status.code()
     }
 
+    /// Returns how the process ended.
+    pub(crate) fn status(&self) -> ExitStatus {
+        self.status
+    }
+
     /// Checks that the process ended by this signal, and not merely with the code that a shell would show for it.
     #[track_caller]
     pub(crate) fn killed_by(self, signal: Signal) -> Self {

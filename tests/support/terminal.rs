@@ -19,6 +19,7 @@ use std::cell::Cell;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex};
@@ -71,7 +72,7 @@ pub(crate) struct Terminal {
     root: Option<TempDir>,
     shown: String,
     child: Child,
-    ended: Receiver<()>,
+    ended: Receiver<i32>,
     keyboard: Option<Keyboard>,
     screen: Screen,
     /// How much of what was shown has been waited for already.
@@ -161,6 +162,11 @@ impl Terminal {
         Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"))
     }
 
+    /// Returns a path below `work/`.
+    pub(crate) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.root.as_ref().expect("a run that goes on").path().join("work").join(path)
+    }
+
     /// Types; the enter key is `\r`.
     pub(crate) fn type_(&self, text: &str) -> &Self {
         self.send(text.as_bytes())
@@ -190,6 +196,11 @@ impl Terminal {
         let to = from + at + text.len();
         self.read.set(to);
         lossy(&bytes[from..to])
+    }
+
+    /// Waits until the terminal has shown `text`, at any time; false where everybody closes it, or it takes too long, without.
+    pub(crate) fn shows(&self, text: &str) -> bool {
+        self.screen.wait(|bytes, _| contains(bytes, text.as_bytes()))
     }
 
     /// Returns everything that was shown so far.
@@ -265,11 +276,18 @@ impl Terminal {
         Output { root, shown: std::mem::take(&mut self.shown), status, stdout, stderr: Vec::new() }
     }
 
+    /// Waits for the end of the program, and leaves the terminal and the rest of its session as they are.
+    #[track_caller]
+    pub(crate) fn wait_status(&self) -> ExitStatus {
+        let status = self.ended.recv_timeout(LIMIT);
+        let status = status
+            .unwrap_or_else(|_| panic!("`{}` did not end within {LIMIT:?}\n{}", self.shown, self.so_far()));
+        ExitStatus::from_raw(status)
+    }
+
     #[track_caller]
     fn status(&mut self) -> ExitStatus {
-        if self.ended.recv_timeout(LIMIT).is_err() {
-            panic!("`{}` did not end within {LIMIT:?}\n{}", self.shown, self.so_far());
-        }
+        let _ = self.wait_status();
         // Before the end is collected: until then no other session can have this number.
         end_session(self.pid());
         self.child.wait().expect("a child of ours")
@@ -353,16 +371,20 @@ fn size(rows: u16, columns: u16) -> Winsize {
     Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
-/// Tells of the end of a child without collecting it.
-fn notice(pid: u32) -> Receiver<()> {
+/// Tells how a child ended, as wait(2) encodes it, without collecting it.
+fn notice(pid: u32) -> Receiver<i32> {
     let (sender, ended) = mpsc::channel();
     thread::spawn(move || {
         let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
         loop {
             match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+                Ok(Some(status)) => {
+                    let code = status.exit_status().map(|code| code << 8);
+                    return sender.send(code.or(status.terminating_signal()).unwrap_or_default());
+                }
                 Err(rustix::io::Errno::INTR) => {}
-                // Collected by now, where the terminal was dropped; nobody listens then.
-                _ => return sender.send(()),
+                // Collected by now: the terminal was dropped, and nobody listens.
+                _ => return Ok(()),
             }
         }
     });
