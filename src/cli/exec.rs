@@ -55,7 +55,7 @@ pub(crate) struct Exec {
     #[command(flatten)]
     timing: Timing,
     /// Where values have changed, send this signal to the command instead of starting it again: `HUP`
-    #[arg(long, value_name = "SIGNAL", value_parser = signal, requires = "watch")]
+    #[arg(long, value_name = "SIGNAL", value_parser = signal, requires = "watch", conflicts_with = "mask")]
     signal: Option<Signal>,
     /// Start the command in this directory
     #[arg(long, value_name = "DIR")]

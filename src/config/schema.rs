@@ -85,6 +85,9 @@ fn tidy(schema: &mut Value) {
                     });
                 }
             }
+            if let Some(Value::Array(values)) = object.get_mut("enum") {
+                values.retain(|value| !value.is_null());
+            }
             if object.get("default") == Some(&Value::Null) {
                 object.remove("default");
             }

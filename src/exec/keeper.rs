@@ -12,7 +12,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{self, Child, Stdio};
 use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -31,8 +31,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What a keeper says when it is there, and when it has understood.
 const READY: u8 = b'r';
 
-/// What a keeper is told when the target is in place.
+/// What a keeper is told when the target is in place, and it is to stay.
 const LEAVE: &str = "leave";
+
+/// What a keeper is told when there is nothing left to do for it. One that hears nothing more knows that dsops was killed.
+const END: &str = "end";
 
 /// The tasks of a keeper, as its first argument.
 const DIRECTORY_TASK: &str = "directory";
@@ -76,6 +79,7 @@ impl Keeper {
         line.set_read_timeout(Some(PATIENCE))?;
         let process = inner::ourselves(inner::KEEPER)?
             .arg(task)
+            .arg(process::id().to_string())
             .arg(name)
             .env_clear()
             .current_dir("/")
@@ -130,7 +134,7 @@ impl Drop for Keeper {
         }
         // The end for the keeper, and then the keeper's own, so that no zombie of it stays with whoever takes over the
         // children of dsops. One that does not end is left to itself.
-        let _ = self.line.shutdown(Shutdown::Write);
+        let _ = writeln!(self.line, "{END}").and_then(|()| self.line.shutdown(Shutdown::Write));
         // Its end is also a signal to this process, which interrupts a read that has a limit.
         let end = loop {
             match self.line.read(&mut [0]) {

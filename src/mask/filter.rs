@@ -42,8 +42,10 @@ impl Progress {
     }
 
     /// Says whether more is being waited for, and everything before it has been written.
+    ///
+    /// Nothing was on its way at the time at which the input was seen to be empty, if this is asked afterwards.
     pub fn is_reading(&self) -> bool {
-        self.reading.load(Ordering::Relaxed)
+        self.reading.load(Ordering::SeqCst)
     }
 }
 
@@ -63,16 +65,18 @@ pub fn filter(
     let mut masker = mask.masker();
     let mut out = Vec::new();
     loop {
-        progress.reading.store(true, Ordering::Relaxed);
+        progress.reading.store(true, Ordering::SeqCst);
         if masker.is_waiting() && !ready(input, PollFlags::IN, Some(SILENCE)) {
             masker.release(&mut out);
             write_all(output, &mut out)?;
         }
+        // Waited for here, so that bytes are either still in the input or `reading` is unset.
+        ready(input, PollFlags::IN, None);
+        progress.reading.store(false, Ordering::SeqCst);
         match rustix::io::read(input, masker.space()) {
             // EIO: what pty(7) answers once the other end is closed.
             Ok(0) | Err(Errno::IO) => break,
             Ok(count) => {
-                progress.reading.store(false, Ordering::Relaxed);
                 progress.read.fetch_add(count as u64, Ordering::Relaxed);
                 masker.commit(count, &mut out);
             }

@@ -63,6 +63,7 @@ envs:
   refused: {A: {from: refusing/KEY}, B: {literal: MARK}}
   unreachable: {A: {from: net/KEY}, B: {literal: MARK}}
   lines: {A: {literal: \"MARK\\nMARK\"}}
+  files: {A: {from: lit/KEY, type: file}, B: {from: env/KEY, type: file, mode: 0600, filename: b.pem}, C: {literal: MARK}}
   nul: {A: {literal: \"AE1BUks=\", transform: base64_decode}, B: {literal: MARK}}
 ";
 
@@ -86,6 +87,10 @@ const BROKEN: &[&str] = &[
     "envs:\n  dev: {A: {litteral: MARK, form: MARK}}\n",
     "envs:\n  dev: {A: {literal: MARK, from: lit/KEY}}\n",
     "envs:\n  dev: {A: {literal: MARK, default: MARK}}\n",
+    "envs:\n  dev: {A: {literal: x, type: MARK}}\n",
+    "envs:\n  dev: {A: {literal: x, type: file, mode: MARK}}\n",
+    "envs:\n  dev: {A: {literal: x, type: file, filename: a/MARK}}\n",
+    "envs:\n  dev: {A: {literal: x, filename: MARK}}\n",
     "envs:\n  dev: {A: {from: MARK}}\n",
     "envs:\n  dev: {A: {from: \"postgres://user:MARK@host/db\"}}\n",
     "envs:\n  dev: {A: {from: [MARK]}}\n",
@@ -242,6 +247,14 @@ const CASES: &[Case] = &[
     case(&["exec", "--env", "dev", "--", "./secret.txt"], 126),
     case(&["exec", "--env", "dev", "--working-dir", "nowhere", "--", "true"], 125),
     case(&["mask", "--env", "dev"], 0),
+    case(&["exec", "--env", "files", "--", "sh", "-c", "cat $A $B > /dev/null"], 0),
+    case(&["exec", "--env", "files", "--supervise", "--", "sh", "-c", "cat $A $B > /dev/null"], 0),
+    case(&["exec", "--env", "files", "--files-dir", ".", "--", "sh", "-c", "cat $A $B > /dev/null"], 0),
+    case(&["exec", "--env", "files", "--files-dir", ".", "--", "sh", "-c", "cp $A $(dirname $A)/copy"], 0),
+    case(&["exec", "--env", "files", "--files-dir", "nowhere", "--", "true"], 125),
+    case(&["exec", "--env", "files", "--files-dir", ".", "--", "no-such-command"], 127),
+    case(&["exec", "--env", "files", "--print"], 0),
+    case(&["plan", "--env", "files"], 0),
     case(&["plan", "--env", "dev"], 0),
     case(&["plan", "--env", "dev", "--json"], 0),
     case(&["plan", "--env", "dev", "--policy"], 0),
@@ -256,6 +269,13 @@ const CASES: &[Case] = &[
     shows(&["render", "--env", "dev"]),
     Case { args: &["render", "--env", "dev", "--out", "out.env"], exit: 0, asked: Asked::File("out.env") },
     Case { args: &["render", "--env", "dev", "--out", "out.json"], exit: 0, asked: Asked::File("out.json") },
+    Case {
+        args: &["render", "--env", "dev", "--out", "out.env", "--ttl", "1s"],
+        exit: 0,
+        asked: Asked::File("out.env"),
+    },
+    case(&["render", "--env", "files"], 3),
+    case(&["render", "--env", "dev", "--ttl", "1m", "--out", "nowhere/out.env"], 6),
     case(&["render", "--env", "dev", "--out", "nowhere/out.env"], 6),
     shows(&["render", "--env", "dev", "--format", "toml"]),
     shows(&["render", "--env", "dev", "--format", "docker"]),
@@ -516,8 +536,10 @@ fn completion_shows_names_only() {
 
 #[test]
 fn no_process_has_a_value_among_its_arguments() {
-    for options in [&[][..], &["--timeout", "1m"]] {
-        let run = world(CONFIG).args(["exec", "--env", "dev"]).args(options);
+    for options in
+        [&["--env", "dev"][..], &["--env", "dev", "--timeout", "1m"], &["--env", "files", "--supervise"]]
+    {
+        let run = world(CONFIG).args(["exec"]).args(options);
         let running = run.args(["--", "sh", "-c", "echo started; exec sleep 60"]).start();
         running.until_stdout("started");
         let mut seen = 0;
@@ -532,8 +554,8 @@ fn no_process_has_a_value_among_its_arguments() {
 
 #[test]
 fn only_the_child_has_the_values_in_its_environment() {
-    // A value that dsops itself was not started with.
-    let config = "envs: {dev: {A: {literal: MARK}}}\n".replace("MARK", MARK);
+    // A value that dsops itself was not started with. The file brings the keeper.
+    let config = "envs: {dev: {A: {literal: MARK}, F: {literal: MARK, type: file}}}\n".replace("MARK", MARK);
     let run = Dsops::new().config(config).args(["exec", "--env", "dev", "--timeout", "1m"]);
     // The shell stays what it is: while a process is replaced, its environment reads as empty.
     let running = run.args(["--", "sh", "-c", "echo started; sleep 60; :"]).start();

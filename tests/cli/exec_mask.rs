@@ -129,12 +129,10 @@ fn a_password_is_asked_for_and_not_echoed() {
 
 #[test]
 fn typed_characters_are_echoed_at_once() {
-    // They are the first ones of the value.
-    let terminal = Terminal::start(exec(&["cat"]));
-    eventually("the echo", || {
-        let _ = terminal.type_("co");
-        terminal.seen().contains("co")
-    });
+    let terminal = Terminal::start(sh("stty -echo; echo up; exec dd bs=1 2>/dev/null"));
+    let _ = terminal.until("up\r\n");
+    // They are the first ones of the value, and nothing follows.
+    let _ = terminal.type_("co\u{4}").until("co");
     let _ = terminal.key(Ctrl::C);
     let _ = terminal.wait().killed_by(Signal::SIGINT);
 }
@@ -198,13 +196,16 @@ fn a_shell_inside_has_jobs_of_its_own() {
     let _ = terminal
         .type_("PS1='inner> ' $D exec --env dev --mask -- bash --norc --noediting -i\r")
         .until("inner> ");
-    let _ = terminal.type_("sh -c 'echo u''p; exec sleep 60'\r").until("up");
+    let _ = terminal.type_("sh -c 'echo \"<$$>\"; exec sleep 60'\r").until("<");
+    let job = terminal.until(">").trim_end_matches('>').parse().map(Pid::from_raw).unwrap();
     let _ = terminal.key(Ctrl::Z).until("Stopped");
     let _ = terminal.until("inner> ");
     // At its prompt a shell does not stop.
     let _ = terminal.key(Ctrl::Z).type_("echo he''re\r").until("here");
     let _ = terminal.until("inner> ");
     let _ = terminal.type_("fg\r").until("sleep");
+    // The shell gives the terminal away before it lets the job go on.
+    eventually("the job going on", || state(job) != Some('T'));
     let _ = terminal.key(Ctrl::C).until("inner> ");
     let _ = terminal.type_("exit 5\r").until("outer> ");
     let _ = terminal.type_("echo \"<$?>\"\r").until("<5>");
@@ -309,4 +310,20 @@ fn time_is_up_for_a_stopped_command_too() {
     let _ = terminal.type_("fg\r").until("exec");
     let _ = terminal.until("outer> ");
     let _ = terminal.type_("echo \"<$?>\"\r").until("<124>");
+}
+
+#[test]
+fn a_command_that_starts_again_has_its_new_values_masked() {
+    let config = "secretStores: {d: {type: dotenv, path: values.env}}\nenvs: {dev: {A: {from: d/A}}}";
+    let run = Dsops::new().config(config).file("values.env", "A=the-first-value\n");
+    let values = run.path("values.env");
+    let args = ["exec", "--env", "dev", "--mask", "--watch", "--interval", "1h", "--debounce", "100ms", "--"];
+    let script = "echo \"<$A> of ${#A}\"; while :; do sleep 0.05; done";
+    let running = run.args(args).args(["sh", "-c", script]).start();
+    running.until_stdout("<***> of 15");
+    let new = values.with_extension("new");
+    std::fs::write(&new, "A=another-value\n").unwrap();
+    std::fs::rename(&new, &values).unwrap();
+    running.until_stdout("of 13").signal(Signal::SIGTERM);
+    let _ = running.wait().stdout("<***> of 15\n<***> of 13\n");
 }

@@ -228,7 +228,7 @@ fn the_keeper_knows_no_value_and_holds_nothing_of_the_callers() {
     let read = |name: &str| fs::read(format!("/proc/{keeper}/{name}")).expect("a process");
     assert!(read("environ").is_empty());
     let name = directory.file_name().unwrap().to_str().unwrap();
-    assert_eq!(text(&read("cmdline")), format!("dsops\0__keep\0directory\0{name}\0"));
+    assert_eq!(text(&read("cmdline")), format!("dsops\0__keep\0directory\0{}\0{name}\0", running.pid()));
     let descriptors: Vec<(String, PathBuf)> = fs::read_dir(format!("/proc/{keeper}/fd"))
         .unwrap()
         .flatten()

@@ -195,6 +195,9 @@ fn options_of_watching_need_it() {
             .code(125)
             .stderr_has("--watch");
     }
+    // The mask would be that of the old values.
+    let both = ["exec", "--env", "dev", "--watch", "--mask", "--signal", "HUP", "--", "true"];
+    let _ = Dsops::new().config(FILE).args(both).run().code(125).stderr_has("cannot be used with");
 }
 
 #[test]

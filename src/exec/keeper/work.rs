@@ -9,11 +9,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{geteuid, setsid};
+use nix::unistd::{geteuid, getppid, setsid};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fchmod, fstat, openat, unlinkat};
 use rustix::io::Errno;
 
-use super::{DIRECTORY, DIRECTORY_TASK, FILE_TASK, LEAVE, READY};
+use super::{DIRECTORY, DIRECTORY_TASK, END, FILE_TASK, LEAVE, READY};
 use crate::exit;
 use crate::render::write::{self, Identity};
 
@@ -25,8 +25,8 @@ const DEEPEST: usize = 64;
 /// Keeps what the arguments name until the line ends. Returns the exit code, which nobody sees.
 pub(in crate::exec) fn keep(args: &[OsString]) -> u8 {
     match args {
-        [task, name] if task == DIRECTORY_TASK => keep_directory(name),
-        [task, target] if task == FILE_TASK => keep_file(target),
+        [task, _, name] if task == DIRECTORY_TASK => keep_directory(name),
+        [task, parent, target] if task == FILE_TASK => keep_file(parent, target),
         _ => return exit::USAGE,
     }
     .map_or(exit::BUG, |()| exit::OK)
@@ -34,27 +34,29 @@ pub(in crate::exec) fn keep(args: &[OsString]) -> u8 {
 
 fn keep_directory(name: &OsStr) -> io::Result<()> {
     let mut line = begin()?;
-    line.get_mut().write_all(&[READY])?;
+    answer(&mut line);
     // It ends with dsops; nothing is ever said.
     let _ = line.read_line(&mut String::new());
     remove_directory(io::stdout(), name)
 }
 
-fn keep_file(target: &OsStr) -> io::Result<()> {
+fn keep_file(parent: &OsStr, target: &OsStr) -> io::Result<()> {
     let mut line = begin()?;
-    line.get_mut().write_all(&[READY])?;
+    answer(&mut line);
     let mut order = None;
     let in_place = loop {
         let mut text = String::new();
         match line.read_line(&mut text) {
             Ok(0) | Err(_) => break false,
             Ok(_) if text.trim_end() == LEAVE => break true,
+            Ok(_) if text.trim_end() == END => return Ok(()),
             Ok(_) => order = Some(read_order(&text)?),
         }
-        line.get_mut().write_all(&[READY])?;
+        answer(&mut line);
     };
     if !in_place {
-        // dsops is gone, and with it the lock on what it was writing.
+        // With dsops goes the lock on what it was writing, and not before.
+        wait_for_the_end_of(parent);
         nix::unistd::fchdir(io::stdout())?;
         write::remove_leftovers(Path::new("."), Path::new(target));
     }
@@ -66,7 +68,7 @@ fn keep_file(target: &OsStr) -> io::Result<()> {
         Err(errno) => return Err(errno.into()),
     };
     if in_place {
-        line.get_mut().write_all(&[READY])?;
+        answer(&mut line);
     }
     drop(line);
     wait(time)?;
@@ -77,6 +79,21 @@ fn keep_file(target: &OsStr) -> io::Result<()> {
         // Somebody has deleted it or put another in its place, which is not ours to delete.
         Ok(_) | Err(Errno::NOENT | Errno::LOOP) => Ok(()),
         Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Answers dsops, which may be gone by now: that is what this process is here for.
+fn answer(line: &mut BufReader<UnixStream>) {
+    let _ = line.get_mut().write_all(&[READY]);
+}
+
+/// Waits until the process that has started this one is gone: the kernel closes its files one by one, and then gives its
+/// children to another.
+fn wait_for_the_end_of(parent: &OsStr) {
+    let Some(parent) = parent.to_str().and_then(|text| text.parse::<i32>().ok()) else { return };
+    let moment = rustix::event::Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+    while getppid().as_raw() == parent {
+        let _ = rustix::event::poll(&mut [], Some(&moment));
     }
 }
 

@@ -238,10 +238,7 @@ impl Streams {
     /// itself, to restore the screen, comes first.
     pub(super) fn suspend(&self) {
         let began = Instant::now();
-        let mut rests = 0;
-        // Seen once, it may be between a read and the note of it.
-        while rests < 2 && began.elapsed() < SILENCE_AT_END {
-            rests = if self.outputs.iter().all(Copied::rests) { rests + 1 } else { 0 };
+        while !self.outputs.iter().all(Copied::rests) && began.elapsed() < SILENCE_AT_END {
             thread::park_timeout(Duration::from_millis(1));
         }
         self.give_back();
