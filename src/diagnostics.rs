@@ -206,6 +206,14 @@ impl Diagnostic {
                 Self::new("dsops::fetch::empty", exit::EMPTY, "the value is empty, and `non_empty` is set")
                     .help("give the secret a value in its store, or take `non_empty` out")
             }
+            Cause::Steers => {
+                let names = failure.variables.iter().map(|name| format!("`{}`", name.escape_debug()));
+                let names = names.collect::<Vec<_>>().join(", ");
+                let message = format!("an import brings {names}, which can make programs run something else");
+                Self::new("dsops::environment::steers", exit::POLICY, message).help(
+                    "take it out of the folder, put a `prefix` on the import, or name the variable in the file where it is meant",
+                )
+            }
         };
         diagnostic.variables = failure.variables.iter().filter(|name| !name.is_empty()).cloned().collect();
         if diagnostic.place.is_some() {

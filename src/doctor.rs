@@ -183,6 +183,8 @@ fn not_opened(store: &Store, cause: &Cause) -> Step {
         Cause::Config(error) => (error.message.clone(), error.help.clone()),
         Cause::Transform(error) => (error.to_string(), error.help.clone()),
         Cause::Empty => ("its credential is empty".to_owned(), None),
+        // Only an import brings such a name, and no credential comes from one.
+        Cause::Steers => ("an import brings a name that steers programs".to_owned(), None),
     };
     let finding = Finding { status: Status::Failed, help, ..Finding::ok(OPEN, message) };
     Step { finding, code: Some(cause.code()) }

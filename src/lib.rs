@@ -15,6 +15,8 @@ pub mod policy;
 pub mod reference;
 pub mod render;
 pub mod resolve;
+pub mod statements;
 pub mod suggest;
 pub mod transform;
+pub mod trust;
 pub mod watch;

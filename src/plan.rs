@@ -19,6 +19,8 @@ use crate::config::{
 pub struct Plan {
     /// The environment's name.
     pub environment: String,
+    /// What stands before every name that a program gets (`--prefix`). Empty unless a command sets it.
+    pub prefix: String,
     /// The variables, in the order of the file.
     pub variables: Vec<PlannedVariable>,
     /// The folders whose keys become variables.
@@ -164,6 +166,14 @@ impl Plan {
         let imports = environment.imports.iter().filter(|import| part.has_import(import));
         let imports: Vec<_> = imports.filter_map(|import| builder.import(import)).collect();
         builder.finish(variables, imports)
+    }
+
+    /// Says whether a program may get a variable of this name: an import may bring any.
+    #[must_use]
+    pub fn may_set(&self, name: &str) -> bool {
+        let planned = name.strip_prefix(&self.prefix);
+        planned.is_some_and(|name| self.variables.iter().any(|planned| planned.variable.name == name))
+            || (planned.is_some() && !self.imports.is_empty() && !crate::environment::steers(name))
     }
 
     /// Returns what the whole run costs when all goes well.
@@ -341,6 +351,7 @@ impl<'a> Builder<'a> {
         }
         Ok(Plan {
             environment: self.environment.unwrap_or_default().to_owned(),
+            prefix: String::new(),
             variables,
             imports,
             stores: self.stores,

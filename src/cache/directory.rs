@@ -55,12 +55,12 @@ impl Directory {
     }
 
     /// Returns the path of a file in it.
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// Reads a file of this user's that others cannot read. Everything else is no file.
-    pub(super) fn read(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
         let no_follow = nix::fcntl::OFlag::O_NOFOLLOW.bits();
         let file = OpenOptions::new().read(true).custom_flags(no_follow).open(self.file(name)).ok()?;
         let found = file.metadata().ok()?;
@@ -74,7 +74,7 @@ impl Directory {
     }
 
     /// Replaces a file in one step, so that readers see the old content or the new.
-    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut staged = tempfile::NamedTempFile::new_in(&self.0)?;
         staged.write_all(bytes)?;
         staged.persist(self.file(name))?;
@@ -115,7 +115,7 @@ impl Directory {
 
     /// Removes a file. One that another process has just removed is no error, and one that another process
     /// holds locked stays: who comes next would lock a new one beside it.
-    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         if let Ok(file) = File::open(self.file(name))
             && matches!(file.try_lock(), Err(TryLockError::WouldBlock))
         {

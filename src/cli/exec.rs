@@ -1,24 +1,22 @@
 //! `dsops exec`: fetch what an environment needs, and become the command.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use dsops::config::{Config, Expander, Store, StoreCredential, parse_duration};
-use dsops::environment::{ChildEnvironment, Inherit, Options, Precedence, Source};
+use dsops::config::{Config, parse_duration};
+use dsops::environment::{ChildEnvironment, Source};
 use dsops::exec::{self, Change, Changes, ExecError, KILL_AFTER, Supervision};
 use dsops::exit;
 use dsops::mask::Mask;
 use dsops::plan::Plan;
 use dsops::resolve::{OpenStores, Resolution};
-use dsops_providers::contract::{Backend as _, Context, EnvSnapshot, decode};
-use dsops_providers::env::{Env, EnvConfig};
+use dsops_providers::contract::Context;
 use futures::StreamExt as _;
 use nix::sys::signal::Signal;
 
-use super::entry;
+use super::environment::{Inherited, Start, Values};
 use super::plan::plural;
 use super::session::Session;
 use super::watch::{Fresh, Timing, Watch, Watched};
@@ -34,9 +32,10 @@ use crate::diagnostics::Diagnostic;
     The exit code is the command's own. 125: dsops failed and nothing was started; 126: the command cannot be\n\
     executed; 127: there is no such command; 124: --timeout passed.")]
 pub(crate) struct Exec {
-    /// The environment
-    #[arg(long, short, env = "DSOPS_ENV", value_name = "NAME")]
-    env: String,
+    #[command(flatten)]
+    values: Values,
+    #[command(flatten)]
+    inherited: Inherited,
     /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND", required_unless_present = "print")]
     command: Vec<OsString>,
@@ -63,18 +62,6 @@ pub(crate) struct Exec {
     /// Put the files of `type: file` variables below this directory, and stay until the command ends
     #[arg(long, value_name = "DIR")]
     files_dir: Option<PathBuf>,
-    /// Inherit nothing but PATH, HOME and the like
-    #[arg(long)]
-    clean: bool,
-    /// Let variables that are set already win over resolved ones
-    #[arg(long)]
-    allow_override: bool,
-    /// Start the command although required values are absent
-    #[arg(long)]
-    allow_missing: bool,
-    /// Let the command inherit the credentials of the stores
-    #[arg(long)]
-    keep_credentials: bool,
     /// Take the values out of what the command prints
     #[arg(long)]
     mask: bool,
@@ -106,19 +93,18 @@ impl Exec {
         let since = SystemTime::now();
         let hardened = exec::harden();
         let config = session.load()?;
-        let environment = session.environment(&config, &self.env)?;
-        let plan = session.plan(&config, environment)?;
+        let plan = self.values.plan(session, &config)?;
         self.find_early(session, &plan)?;
         let cx = session.context(&config);
         let known = OpenStores::default();
         let resolution = session.resolve_with(&config, &plan, &cx, &known)?;
-        session.stop_or_warn(&config, &resolution, self.allow_missing)?;
+        self.values.check(session, &config, &resolution)?;
         if self.stats {
             session.output.remark(&stats(&cx));
         }
-        let child = self.child(session, &config, &plan, &resolution)?;
+        let child = self.values.child(session, &config, &plan, &resolution, self.beginning())?;
         if self.print {
-            session.output.line(&print(session, &child, &resolution))?;
+            session.output.line(&print(session, &child, &resolution, &plan.prefix))?;
             return Ok(exit::OK);
         }
         self.mask_in_ci(session, &plan, &resolution);
@@ -175,8 +161,8 @@ impl Exec {
     ) -> Result<Changes<'a>, Stop> {
         let watched = Watched {
             session,
-            environment: &self.env,
-            allow_missing: self.allow_missing,
+            environment: self.values.name(),
+            allow_missing: self.values.allow_missing,
             timing: &self.timing,
             goes_on: "the command goes on with those it has",
         };
@@ -197,7 +183,9 @@ impl Exec {
         self.mask_in_ci(session, &fresh.plan, &fresh.resolution);
         let changed = fresh.changed.join(", ");
         let output = session.output;
-        let environment = match self.child(session, watch.config(), &fresh.plan, &fresh.resolution) {
+        let Fresh { plan, resolution, .. } = fresh;
+        let start = self.beginning();
+        let environment = match self.values.child(session, watch.config(), plan, resolution, start) {
             Ok(environment) => environment,
             Err(stop) => {
                 watch.fail(stop);
@@ -226,8 +214,7 @@ impl Exec {
 
     /// Finds the command before any store is asked, where nothing fetched can change where it is.
     fn find_early(&self, session: &Session, plan: &Plan) -> Result<(), Stop> {
-        let sets_path = plan.variables.iter().any(|planned| planned.variable.name == "PATH");
-        let Some(program) = self.command.first().filter(|_| !sets_path && plan.imports.is_empty()) else {
+        let Some(program) = self.command.first().filter(|_| !plan.may_set("PATH")) else {
             return Ok(());
         };
         let here = std::env::current_dir()?;
@@ -239,37 +226,9 @@ impl Exec {
         exec::find(program, session.env.get_os("PATH"), &dir).map(drop).map_err(|error| failed(&error))
     }
 
-    fn child(
-        &self,
-        session: &Session,
-        config: &Config,
-        plan: &Plan,
-        resolution: &Resolution,
-    ) -> Result<ChildEnvironment, Stop> {
-        let strip = if self.keep_credentials { BTreeSet::new() } else { credentials(config, &session.env) };
-        let options = Options {
-            precedence: if self.allow_override { Precedence::Inherited } else { Precedence::Resolved },
-            inherit: if self.clean { Inherit::Clean } else { Inherit::All },
-            strip,
-            keep: BTreeSet::new(),
-            files: plan.files(),
-            command: &self.command,
-        };
-        let resolved =
-            resolution.values.iter().map(|(name, resolved)| (name.as_str(), resolved.value.as_ref()));
-        ChildEnvironment::build(&session.env, resolved, &options).map_err(|error| {
-            let named = |name: &str| plan.variables.iter().find(|planned| planned.variable.name == name);
-            let reports = error.problems().iter().map(|problem| {
-                let report = Diagnostic::new(problem.code(), exit::NOT_STARTED, problem.to_string());
-                let source = problem.variable().and_then(|name| entry::source(plan, resolution, name));
-                let report = report.help(problem.advice(source.as_deref()));
-                match problem.variable().and_then(named) {
-                    Some(planned) => report.variable(&planned.variable, &config.source),
-                    None => report,
-                }
-            });
-            Stop::Reports(reports.collect())
-        })
+    /// Returns what is started with the values.
+    fn beginning(&self) -> Start<'_> {
+        Start { inherited: &self.inherited, command: &self.command, set: &[] }
     }
 
     fn command(&self, session: &Session, environment: ChildEnvironment) -> exec::Command {
@@ -285,31 +244,7 @@ impl Exec {
     }
 }
 
-/// The variables that open the configured stores: what their options name, and what is their own.
-fn credentials(config: &Config, env: &EnvSnapshot) -> BTreeSet<String> {
-    let stores = config.stores.values();
-    stores
-        .flat_map(|store| {
-            let own = store.descriptor.about.own_env.iter().map(|name| (*name).to_owned());
-            store.credential_env.iter().cloned().chain(own).chain(read_from_env(store, config, env))
-        })
-        .collect()
-}
-
-/// The variables that a store's credentials come from by way of a store of type `env`.
-fn read_from_env(store: &Store, config: &Config, env: &EnvSnapshot) -> Vec<String> {
-    let expander = Expander::new(env);
-    let name = |credential: &StoreCredential| {
-        let reference = credential.reference.expand(&expander).ok()?;
-        let from = config.store_of(&reference, credential.span).ok()?;
-        let options: EnvConfig =
-            decode(&from.options, &expander).ok().filter(|_| from.descriptor.kind == Env::KIND)?;
-        Some(format!("{}{}", options.prefix, reference.locator.path))
-    };
-    store.credentials.iter().filter_map(name).collect()
-}
-
-fn failed(error: &ExecError) -> Stop {
+pub(super) fn failed(error: &ExecError) -> Stop {
     let mut message = error.to_string();
     if let Some(cause) = std::error::Error::source(error) {
         message = format!("{message}: {cause}");
@@ -333,26 +268,30 @@ fn stats(cx: &Context) -> String {
 }
 
 /// Names and sources only: neither a value, nor a part of one, nor its length.
-fn print(session: &Session, child: &ChildEnvironment, resolution: &Resolution) -> String {
+fn print(session: &Session, child: &ChildEnvironment, resolution: &Resolution, prefix: &str) -> String {
+    let planned = |name: &str| resolution.values.get(name.strip_prefix(prefix)?);
     let resolved = child.variables().filter(|variable| variable.source == Source::Resolved);
     let mut rows: Vec<Vec<String>> = resolved
         .map(|variable| {
             let name = variable.name.to_string_lossy().into_owned();
-            let source =
-                resolution.values.get(&name).map_or_else(String::new, |resolved| resolved.source.clone());
+            let source = planned(&name).map_or_else(String::new, |resolved| resolved.source.clone());
             let file = variable.file.map(|file| format!("a file, {}", file.mode_text()));
             let overrides = variable.overrides.then(|| "replaces an inherited one".to_owned());
             vec![name, source, file.into_iter().chain(overrides).collect::<Vec<_>>().join("; ")]
         })
         .collect();
-    let kept = resolution.values.keys().filter(|name| {
+    let names = resolution.values.keys().map(|name| format!("{prefix}{name}"));
+    let kept = names.filter(|name| {
         !child
             .variables()
             .any(|variable| variable.source == Source::Resolved && variable.name == name.as_str())
     });
-    rows.extend(kept.map(|name| vec![name.clone(), "inherited".to_owned(), "--allow-override".to_owned()]));
+    rows.extend(kept.map(|name| vec![name, "inherited".to_owned(), "--allow-override".to_owned()]));
     rows.extend(
-        resolution.absent.iter().map(|name| vec![name.clone(), String::new(), "absent, optional".to_owned()]),
+        resolution
+            .absent
+            .iter()
+            .map(|name| vec![format!("{prefix}{name}"), String::new(), "absent, optional".to_owned()]),
     );
     rows.extend(child.stripped().iter().map(|name| {
         vec![name.clone(), "inherited".to_owned(), "taken out: a store's credential".to_owned()]

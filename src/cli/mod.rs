@@ -5,8 +5,11 @@ mod ci;
 mod completion;
 mod doctor;
 mod entry;
+mod env;
+mod environment;
 mod exec;
 mod get;
+mod hook;
 mod infisical;
 mod init;
 #[cfg(feature = "local")]
@@ -18,7 +21,9 @@ mod plan;
 mod render;
 mod schema;
 mod session;
+mod shell;
 mod stores;
+mod trust;
 mod validate;
 mod version;
 mod watch;
@@ -68,6 +73,13 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Exec(exec::Exec),
+    Shell(shell::Shell),
+    Env(env::Env),
+    Hook(hook::Hook),
+    #[command(hide = true)]
+    HookEnv(hook::HookEnv),
+    Trust(trust::Trust),
+    Reload(trust::Reload),
     Plan(plan::Plan),
     Get(get::Get),
     Render(render::Render),
@@ -125,7 +137,7 @@ pub(crate) fn main() -> u8 {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &args, &env),
     };
-    let is_exec = matches!(cli.command, Command::Exec(_));
+    let is_exec = matches!(cli.command, Command::Exec(_) | Command::Shell(_));
     let Global { config, error_format, color, quiet } = cli.global;
     let output = Output::new(error_format, quiet, color, &env);
     report_panics(output);
@@ -135,6 +147,12 @@ pub(crate) fn main() -> u8 {
     let session = session::Session { config, env, output };
     let run = || match &cli.command {
         Command::Exec(command) => command.run(&session),
+        Command::Shell(command) => command.run(&session),
+        Command::Env(command) => command.run(&session),
+        Command::Hook(command) => command.run(&session),
+        Command::HookEnv(command) => command.run(&session),
+        Command::Trust(command) => command.run(&session),
+        Command::Reload(command) => command.run(&session),
         Command::Render(command) => command.run(&session),
         Command::Mask(command) => command.run(&session),
         Command::Plan(command) => command.run(&session),
@@ -169,7 +187,9 @@ pub(crate) fn main() -> u8 {
 
 fn usage(error: &clap::Error, args: &[OsString], env: &EnvSnapshot) -> u8 {
     let own = || args.iter().skip(1).take_while(|arg| *arg != "--");
-    let is_exec = own().any(|arg| arg == "exec");
+    let is_shell =
+        || own().find(|arg| !arg.to_string_lossy().starts_with('-')).is_some_and(|arg| arg == "shell");
+    let is_exec = own().any(|arg| arg == "exec") || is_shell();
     let code = match (error.use_stderr(), is_exec) {
         (false, _) => exit::OK,
         (true, true) => exit::NOT_STARTED,
@@ -188,7 +208,7 @@ fn usage(error: &clap::Error, args: &[OsString], env: &EnvSnapshot) -> u8 {
         let _ = error.print();
         let is_command =
             error.kind() == clap::error::ErrorKind::UnknownArgument && !args.iter().any(|arg| arg == "--");
-        if is_exec && is_command {
+        if is_exec && !is_shell() && is_command {
             Output::new(Format::Human, false, Colour::Never, env)
                 .remark("put `--` before the command: dsops exec --env NAME -- COMMAND");
         }

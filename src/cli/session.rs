@@ -77,6 +77,13 @@ impl Session {
         )
     }
 
+    /// As [`Session::context`], for where no person waits for a question.
+    pub(crate) fn context_that_asks_nobody(&self, config: &Config) -> Context {
+        let output = self.output;
+        let context = Context::builder().base_dir(base_dir(config));
+        self.completed(context.on_notice(move |text| output.warn(text)))
+    }
+
     /// Returns what backends work with while a command is running: nobody is asked, and nothing is told a second time.
     pub(crate) fn context_beside(&self, config: &Config) -> Context {
         self.completed(Context::builder().base_dir(base_dir(config)))

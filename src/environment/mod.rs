@@ -2,6 +2,7 @@
 
 mod limits;
 mod problem;
+mod steering;
 
 use std::collections::btree_map::{BTreeMap, Entry as Slot};
 use std::collections::{BTreeSet, HashSet};
@@ -16,6 +17,7 @@ use zeroize::Zeroize;
 use crate::config::FileOptions;
 use limits::Limits;
 pub use problem::{EnvironmentError, EnvironmentProblem};
+pub use steering::steers;
 
 /// The variables that [`Inherit::Clean`] keeps: what programs need to find others, a home, a
 /// terminal, a language and a place for temporary files. `LC_` and whatever follows is kept as well.
@@ -38,8 +40,26 @@ pub enum Inherit {
     /// All that dsops was started with, credentials of stores aside.
     #[default]
     All,
-    /// Only [`CLEAN_KEEPS`] (`--clean`).
+    /// Only [`CLEAN_KEEPS`] and what [`Options::keep`] names (`--clean`).
     Clean,
+}
+
+/// Variables that are inherited by name (`--keep`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Whole names. One of a store's credential keeps the credential.
+    pub names: BTreeSet<String>,
+    /// How names start. A credential is not kept by a pattern, since nobody meant it.
+    pub starts: Vec<String>,
+}
+
+impl Keep {
+    /// Says whether an inherited variable is meant.
+    #[must_use]
+    pub fn has(&self, name: &OsStr) -> bool {
+        self.names.iter().any(|kept| name == kept.as_str())
+            || self.starts.iter().any(|start| name.as_bytes().starts_with(start.as_bytes()))
+    }
 }
 
 /// How the environment is put together.
@@ -51,10 +71,11 @@ pub struct Options<'a> {
     pub inherit: Inherit,
     /// The credentials of the configured stores, which the child does not inherit.
     pub strip: BTreeSet<String>,
-    /// The credentials that it inherits all the same. A resolved variable of that name does the same.
-    pub keep: BTreeSet<String>,
     /// The resolved variables that the child gets as a path, and the files that these name.
     pub files: BTreeMap<&'a str, &'a FileOptions>,
+    /// What it inherits all the same: credentials, and more than `Inherit::Clean` would leave. A resolved
+    /// variable of a credential's name keeps it, too.
+    pub keep: Keep,
     /// The program and its arguments, which share the kernel's limit; empty where nothing is started.
     pub command: &'a [OsString],
 }
@@ -79,6 +100,8 @@ pub struct Variable<'a> {
     pub overrides: bool,
     /// The file that the child gets the value in, where the variable is a path.
     pub file: Option<&'a FileOptions>,
+    /// Whether that one had another value. Only of a resolved variable.
+    pub differs: bool,
 }
 
 /// The environment that the child gets, complete and checked.
@@ -93,6 +116,7 @@ struct Held {
     name: OsString,
     source: Source,
     overrides: bool,
+    differs: bool,
     /// `NAME=VALUE` and the NUL that execve(2) wants.
     text: Text,
     file: Option<PendingFile>,
@@ -114,6 +138,12 @@ impl Drop for Text {
     fn drop(&mut self) {
         std::mem::take(&mut self.0).into_bytes_with_nul().zeroize();
     }
+}
+
+/// Says whether a variable of this name is inherited with another value.
+#[must_use]
+pub fn replaces(inherited: &EnvSnapshot, name: &str, value: &SecretValue) -> bool {
+    inherited.get_os(name).is_some_and(|theirs| theirs.as_bytes() != value.expose())
 }
 
 impl ChildEnvironment {
@@ -138,7 +168,7 @@ impl ChildEnvironment {
                 Some(text) if is_stripped(text, options) && !named.contains(text) => {
                     stripped.push(text.to_owned());
                 }
-                _ if is_inherited(name, options.inherit) => {
+                _ if is_inherited(name, options) => {
                     kept.insert(name, value);
                 }
                 _ => {}
@@ -170,6 +200,7 @@ impl ChildEnvironment {
             source: held.source,
             overrides: held.overrides,
             file: held.file.as_ref().map(|file| &file.options),
+            differs: held.differs,
         })
     }
 
@@ -233,13 +264,17 @@ fn distinct<'a>(
 }
 
 fn is_stripped(name: &str, options: &Options<'_>) -> bool {
-    options.strip.contains(name) && !options.keep.contains(name)
+    options.strip.contains(name) && !options.keep.names.contains(name)
 }
 
-fn is_inherited(name: &OsStr, inherit: Inherit) -> bool {
-    match inherit {
+fn is_inherited(name: &OsStr, options: &Options<'_>) -> bool {
+    match options.inherit {
         Inherit::All => true,
-        Inherit::Clean => CLEAN_KEEPS.iter().any(|kept| name == *kept) || name.as_bytes().starts_with(b"LC_"),
+        Inherit::Clean => {
+            CLEAN_KEEPS.iter().any(|kept| name == *kept)
+                || name.as_bytes().starts_with(b"LC_")
+                || options.keep.has(name)
+        }
     }
 }
 
@@ -252,19 +287,20 @@ fn merge<'a>(
     let mut ours = Vec::with_capacity(resolved.len());
     let mut overriding = BTreeSet::new();
     for (name, value) in resolved {
-        let overrides = match (inherited.entry(OsStr::new(name)), options.precedence) {
+        let file = options.files.get(name).copied();
+        let (overrides, differs) = match (inherited.entry(OsStr::new(name)), options.precedence) {
             (Slot::Occupied(_), Precedence::Inherited) => {
                 overriding.insert(OsStr::new(name));
                 continue;
             }
             (Slot::Occupied(theirs), Precedence::Resolved) => {
-                theirs.remove();
-                true
+                // A path is another one each time.
+                (true, theirs.remove().as_bytes() != value.expose() && file.is_none())
             }
-            (Slot::Vacant(_), _) => false,
+            (Slot::Vacant(_), _) => (false, false),
         };
-        let file = options.files.get(name).map(|file| PendingFile {
-            options: (*file).clone(),
+        let file = file.map(|options| PendingFile {
+            options: options.clone(),
             content: SecretValue::copy_of(value.expose()),
         });
         let text = match &file {
@@ -273,7 +309,8 @@ fn merge<'a>(
         };
         match text {
             Ok(text) => {
-                ours.push(Held { name: name.into(), source: Source::Resolved, overrides, text, file })
+                let (name, source) = (name.into(), Source::Resolved);
+                ours.push(Held { name, source, overrides, differs, text, file });
             }
             Err(problem) => problems.push(problem),
         }
@@ -284,7 +321,14 @@ fn merge<'a>(
         // The kernel delivered these, so they hold no NUL; the snapshot of a test might.
         let Some(text) = join(name.as_bytes(), value.as_bytes()) else { continue };
         let overrides = overriding.contains(name);
-        variables.push(Held { name: name.into(), source: Source::Inherited, overrides, text, file: None });
+        variables.push(Held {
+            name: name.into(),
+            source: Source::Inherited,
+            overrides,
+            differs: false,
+            text,
+            file: None,
+        });
     }
     variables.append(&mut ours);
     variables

@@ -89,11 +89,39 @@ fn credentials_of_stores_are_not_inherited() {
 
 #[test]
 fn a_credential_that_is_kept_is_inherited() {
+    for inherit in [Inherit::All, Inherit::Clean] {
+        let keep = Keep { names: strip(&["VAULT_TOKEN"]), ..Keep::default() };
+        let options = Options { strip: strip(&["VAULT_TOKEN"]), keep, inherit, ..Options::default() };
+        let environment = build(&[("VAULT_TOKEN", "t")], &[], &options).unwrap();
+        assert_eq!(texts(&environment), ["VAULT_TOKEN=t"]);
+        assert!(environment.stripped().is_empty());
+    }
+}
+
+#[test]
+fn a_pattern_keeps_what_starts_so_and_no_credential() {
+    let keep = Keep { names: strip(&["ONE"]), starts: vec!["VAULT_".to_owned()] };
     let options =
-        Options { strip: strip(&["VAULT_TOKEN"]), keep: strip(&["VAULT_TOKEN"]), ..Options::default() };
-    let environment = build(&[("VAULT_TOKEN", "t")], &[], &options).unwrap();
-    assert_eq!(texts(&environment), ["VAULT_TOKEN=t"]);
-    assert!(environment.stripped().is_empty());
+        Options { strip: strip(&["VAULT_TOKEN"]), keep, inherit: Inherit::Clean, ..Options::default() };
+    let inherited =
+        [("VAULT_TOKEN", "t"), ("VAULT_ADDR", "a"), ("ONE", "1"), ("ONES", "2"), ("vault_x", "3")];
+    let environment = build(&inherited, &[], &options).unwrap();
+    assert_eq!(texts(&environment), ["ONE=1", "VAULT_ADDR=a"]);
+    assert_eq!(environment.stripped(), ["VAULT_TOKEN"]);
+}
+
+#[test]
+fn a_replaced_variable_is_told_from_one_that_had_the_value_already() {
+    let environment = build(
+        &[("A", "same"), ("B", "old"), ("b", "x")],
+        &[("A", b"same"), ("B", b"new")],
+        &Options::default(),
+    );
+    let environment = environment.unwrap();
+    let differing: Vec<_> =
+        environment.variables().filter(|variable| variable.differs).map(|variable| variable.name).collect();
+    assert_eq!(differing, ["B"]);
+    assert_eq!(texts(&environment), ["b=x", "A=same", "B=new"]);
 }
 
 #[test]
@@ -197,7 +225,7 @@ fn the_kernel_counts_as_this_file_does() {
 
 fn held(name: &str, value: &[u8]) -> Held {
     let text = join(name.as_bytes(), value).unwrap();
-    Held { name: name.into(), source: Source::Resolved, overrides: false, text, file: None }
+    Held { name: name.into(), source: Source::Resolved, overrides: false, differs: false, text, file: None }
 }
 
 /// Returns variables that cost exactly as much as asked for.

@@ -62,7 +62,7 @@ impl RenderError {
         self
     }
 
-    pub(super) fn name(name: &str) -> Self {
+    pub(crate) fn name(name: &str) -> Self {
         let error = Self::new(RenderErrorKind::Name, format!("`{name}` is no name that a shell takes"))
             .help("use letters, digits and underscores, not a digit first, or render as `json`");
         Self { variable: Some(name.to_owned()), ..error }
@@ -86,7 +86,7 @@ impl RenderError {
         Self { variable: Some(name.to_owned()), ..Self::new(RenderErrorKind::Format, message) }
     }
 
-    pub(super) fn nul(name: &str) -> Self {
+    pub(crate) fn nul(name: &str) -> Self {
         let error =
             Self::new(RenderErrorKind::Value, format!("`{name}` holds a NUL byte, which this format cannot"))
                 .help("encode it with the transform `base64_encode`");

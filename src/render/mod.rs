@@ -30,6 +30,7 @@ use zeroize::Zeroizing;
 pub use error::{RenderError, RenderErrorKind};
 pub use format::{Format, Place};
 
+use crate::statements::is_name;
 use crate::transform::buffer::Buffer;
 
 /// A variable of the environment: its name and its value.
@@ -99,7 +100,7 @@ pub fn render(
 }
 
 /// Writes each variable, and collects the errors of all.
-fn each<'a>(
+pub(crate) fn each<'a>(
     variables: &[Variable<'a>],
     mut write: impl FnMut(&mut Buffer, Variable<'a>) -> Result<(), RenderError>,
 ) -> Result<Buffer, Vec<RenderError>> {
@@ -108,10 +109,4 @@ fn each<'a>(
     let errors: Vec<RenderError> =
         variables.iter().filter_map(|variable| write(&mut text, *variable).err()).collect();
     if errors.is_empty() { Ok(text) } else { Err(errors) }
-}
-
-/// Says whether a shell takes a word for the name of a variable (POSIX.1-2024, XBD 3.216).
-fn is_name(word: &str) -> bool {
-    let starts = word.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-    starts && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

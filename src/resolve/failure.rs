@@ -23,6 +23,8 @@ pub enum Cause {
     Transform(TransformError),
     /// The value came, is empty, and must not be.
     Empty,
+    /// An import brought a name that makes programs run something else.
+    Steers,
 }
 
 impl Cause {
@@ -34,6 +36,7 @@ impl Cause {
             Self::Config(error) => error.code.as_str(),
             Self::Transform(error) => error.kind.code(),
             Self::Empty => "dsops::fetch::empty",
+            Self::Steers => "dsops::environment::steers",
         }
     }
 
@@ -112,6 +115,7 @@ fn is_same(one: &Cause, other: &Cause) -> bool {
             store == other_store && error.kind() == other.kind() && error.message() == other.message()
         }
         (Cause::Config(error), Cause::Config(other)) => error == other,
+        (Cause::Steers, Cause::Steers) => true,
         _ => false,
     }
 }

@@ -5,7 +5,7 @@ mod failure;
 mod retry;
 mod stores;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use dsops_providers::contract::{Context, FetchError, Finding, Provider, SecretValue};
@@ -16,6 +16,7 @@ pub use retry::{attempt, fetch as fetch_with_retry};
 pub use stores::{OpenStores, open};
 
 use crate::config::{Config, Origin};
+use crate::environment::steers;
 use crate::plan::{Plan, PlannedVariable};
 use stores::Stores;
 
@@ -31,6 +32,34 @@ pub struct Resolution {
     pub failures: Vec<Failure>,
     /// The optional variables that are absent, and so are not set.
     pub absent: Vec<String>,
+    /// The names that more than one place gave, in the order in which that was seen.
+    pub collisions: Vec<Collision>,
+}
+
+/// A name that several places gave. The later wins, as `docs/decisions/0005-precedence.md` says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Collision {
+    /// The name.
+    pub name: String,
+    /// The places whose value is not used.
+    pub lost: Vec<String>,
+}
+
+impl Resolution {
+    /// Gives a variable its value, and remembers whose value it takes the place of.
+    fn give(&mut self, name: String, resolved: Resolved) {
+        if let Some(earlier) = self.values.get(&name) {
+            self.collide(&name, earlier.source.clone());
+        }
+        self.values.insert(name, resolved);
+    }
+
+    fn collide(&mut self, name: &str, lost: String) {
+        match self.collisions.iter_mut().find(|collision| collision.name == name) {
+            Some(collision) => collision.lost.push(lost),
+            None => self.collisions.push(Collision { name: name.to_owned(), lost: vec![lost] }),
+        }
+    }
 }
 
 /// A variable that has its value.
@@ -53,15 +82,21 @@ pub async fn resolve_with(config: &Config, plan: &Plan, cx: &Context, known: &Op
     stores.ask_all().await;
     let mut resolution = Resolution::default();
     let mut failures = failure::Collector::default();
+    let own: HashSet<&str> = plan.variables.iter().map(|planned| planned.variable.name.as_str()).collect();
     for planned in &plan.imports {
         match stores.listing(planned.store, planned.folder) {
             Ok(entries) => {
                 for (name, answer) in entries {
                     let name = format!("{}{name}", planned.import.prefix);
+                    // What the file itself names stands in the file for all to see.
+                    if steers(&format!("{}{name}", plan.prefix)) && !own.contains(name.as_str()) {
+                        failures.add(&name, planned.import.span, Cause::Steers);
+                        continue;
+                    }
                     match answer {
                         Ok(value) => {
                             let source = format!("{}/{}", planned.import.store, planned.import.query.folder);
-                            resolution.values.insert(name, Resolved { value, source });
+                            resolution.give(name, Resolved { value, source });
                         }
                         Err(error) => {
                             failures.fetch(&planned.import.store, &name, planned.import.span, &error)
@@ -78,8 +113,7 @@ pub async fn resolve_with(config: &Config, plan: &Plan, cx: &Context, known: &Op
     }
     let mut pending: Vec<(&PlannedVariable, usize)> =
         plan.variables.iter().map(|planned| (planned, 0)).collect();
-    let mut settled: HashMap<&str, Result<Option<Resolved>, (dsops_providers::contract::Span, Cause)>> =
-        HashMap::new();
+    let mut settled: HashMap<&str, Settled> = HashMap::new();
     // Each round looks in one more place for the variables that are absent in all places before it.
     while !pending.is_empty() {
         stores.ask(pending.iter().filter_map(|(planned, position)| planned.candidates.get(*position))).await;
@@ -97,7 +131,11 @@ pub async fn resolve_with(config: &Config, plan: &Plan, cx: &Context, known: &Op
     for planned in &plan.variables {
         let name = planned.variable.name.as_str();
         // A variable of the file's own stands at its own place, also where an import has the name.
-        resolution.values.shift_remove(name);
+        if let Some(imported) = resolution.values.shift_remove(name)
+            && !is_from(settled.get(name), &format!("{}/{name}", imported.source.trim_end_matches('/')))
+        {
+            resolution.collide(name, imported.source);
+        }
         match settled.remove(name) {
             Some(Ok(Some(resolved))) => match finish(planned, resolved) {
                 Ok(resolved) => {
@@ -116,6 +154,14 @@ pub async fn resolve_with(config: &Config, plan: &Plan, cx: &Context, known: &Op
     resolution.failures = failures.finish();
     resolution
 }
+
+/// Says whether a variable has its value from this place: an import of the same secret loses nothing.
+fn is_from(settled: Option<&Settled>, place: &str) -> bool {
+    matches!(settled, Some(Ok(Some(resolved))) if resolved.source == place)
+}
+
+/// What looking for a variable came to: a value, an absence that is allowed, or a failure.
+type Settled = Result<Option<Resolved>, (dsops_providers::contract::Span, Cause)>;
 
 /// What checking the stores of a plan came to.
 pub struct Checked {
@@ -151,7 +197,7 @@ pub async fn open_one(
 /// What looking in one place came to.
 enum Look {
     /// The value, an absence that is allowed, or a failure.
-    Settled(Result<Option<Resolved>, (dsops_providers::contract::Span, Cause)>),
+    Settled(Settled),
     /// It is absent here, and there is another place.
     Next,
 }

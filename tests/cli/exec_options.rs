@@ -40,7 +40,7 @@ fn an_empty_value_is_set_and_an_optional_absent_one_is_not() {
         .run()
         .code(0)
         .stdout("unset 08080\n".trim_start())
-        .stderr_empty();
+        .stderr("dsops: in place of the inherited variable of another value: A\n");
 }
 
 #[test]

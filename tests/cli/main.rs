@@ -20,6 +20,10 @@ mod credential_files;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod env;
+#[cfg(test)]
+mod environment_options;
+#[cfg(test)]
 mod exec;
 #[cfg(test)]
 mod exec_mask;
@@ -78,12 +82,16 @@ mod resilience;
 #[cfg(test)]
 mod security;
 #[cfg(test)]
+mod shell;
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]
 mod systemd;
 #[cfg(test)]
 mod token_cache;
+#[cfg(test)]
+mod trust;
 #[cfg(test)]
 mod ttl;
 #[cfg(test)]

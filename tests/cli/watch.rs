@@ -230,7 +230,8 @@ fn files_hold_the_new_values_when_the_signal_comes() {
     let values = dsops.path("values.env");
     let args =
         ["exec", "--env", "dev", "--watch", "--interval", "1h", "--debounce", "100ms", "--signal", "HUP"];
-    let script = "trap 'echo $(cat $A)' HUP; trap 'exit 3' TERM; echo $(cat $A); while :; do sleep 0.05; done";
+    let script =
+        "trap 'echo $(cat $A)' HUP; trap 'exit 3' TERM; echo $(cat $A); while :; do sleep 0.05; done";
     let running = dsops.args(args).args(["--files-dir", "files", "--", "sh", "-c", script]).start();
     running.until_stdout("one");
     put(&values, "A=two\n");

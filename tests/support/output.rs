@@ -58,6 +58,13 @@ impl Output {
         self.stdout("")
     }
 
+    /// Checks standard error, as text.
+    #[track_caller]
+    pub(crate) fn stderr(self, expected: &str) -> Self {
+        assert_eq!(lossy(&self.stderr), expected, "{self}");
+        self
+    }
+
     /// Checks that nothing was written to standard error.
     #[track_caller]
     pub(crate) fn stderr_empty(self) -> Self {
