@@ -95,6 +95,8 @@ pub(crate) struct Start<'a> {
     pub(crate) command: &'a [OsString],
     /// What is set beside the variables of the environment.
     pub(crate) set: &'a [(&'a str, &'a str)],
+    /// Whether what may surprise is remarked on: once, and not each time that the command starts again.
+    pub(crate) tell: bool,
 }
 
 impl Values {
@@ -103,11 +105,16 @@ impl Values {
         self.env.as_deref().unwrap_or_default()
     }
 
+    /// Returns what stands before every name.
+    pub(crate) fn prefix(&self) -> &str {
+        self.prefix.as_deref().unwrap_or_default()
+    }
+
     /// Makes the plan, with the names that were asked for.
     pub(crate) fn plan(&self, session: &Session, config: &Config) -> Result<Plan, Stop> {
         let environment = session.environment(config, self.name())?;
         let mut plan = session.plan(config, environment)?;
-        plan.prefix = self.prefix.clone().unwrap_or_default();
+        self.prefix().clone_into(&mut plan.prefix);
         Ok(plan)
     }
 
@@ -144,10 +151,12 @@ impl Values {
         resolution: &Resolution,
         start: Start<'_>,
     ) -> Result<ChildEnvironment, Stop> {
-        let Start { inherited, command, set } = start;
+        let Start { inherited, command, set, tell } = start;
         let theirs = outer(&session.env);
         let mut keep = inherited.keep();
-        inherited.say_idle(session, &theirs);
+        if tell {
+            inherited.say_idle(session, &theirs);
+        }
         keep.names.extend(set.iter().map(|(name, _)| (*name).to_owned()));
         let set = set.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let ours = theirs.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -173,7 +182,9 @@ impl Values {
         let resolved = names.iter().map(String::as_str).zip(values);
         let child = ChildEnvironment::build(&theirs, resolved, &options)
             .map_err(|error| refused(config, plan, resolution, &error))?;
-        say_replaced(session, child.variables());
+        if tell {
+            say_replaced(session, child.variables());
+        }
         Ok(child)
     }
 }

@@ -102,7 +102,7 @@ impl Exec {
         if self.stats {
             session.output.remark(&stats(&cx));
         }
-        let child = self.values.child(session, &config, &plan, &resolution, self.beginning())?;
+        let child = self.values.child(session, &config, &plan, &resolution, self.beginning(!self.print))?;
         if self.print {
             session.output.line(&print(session, &child, &resolution, &plan.prefix))?;
             return Ok(exit::OK);
@@ -162,6 +162,7 @@ impl Exec {
         let watched = Watched {
             session,
             environment: self.values.name(),
+            prefix: self.values.prefix(),
             allow_missing: self.values.allow_missing,
             timing: &self.timing,
             goes_on: "the command goes on with those it has",
@@ -184,7 +185,7 @@ impl Exec {
         let changed = fresh.changed.join(", ");
         let output = session.output;
         let Fresh { plan, resolution, .. } = fresh;
-        let start = self.beginning();
+        let start = self.beginning(false);
         let environment = match self.values.child(session, watch.config(), plan, resolution, start) {
             Ok(environment) => environment,
             Err(stop) => {
@@ -227,8 +228,8 @@ impl Exec {
     }
 
     /// Returns what is started with the values.
-    fn beginning(&self) -> Start<'_> {
-        Start { inherited: &self.inherited, command: &self.command, set: &[] }
+    fn beginning(&self, tell: bool) -> Start<'_> {
+        Start { inherited: &self.inherited, command: &self.command, set: &[], tell }
     }
 
     fn command(&self, session: &Session, environment: ChildEnvironment) -> exec::Command {

@@ -156,6 +156,7 @@ impl Render {
         let watched = Watched {
             session,
             environment: &self.env,
+            prefix: "",
             allow_missing: self.allow_missing,
             timing: &self.timing,
             goes_on: "the file stays as it is",
@@ -430,7 +431,7 @@ fn write(target: &Path, text: &[u8], mode: u32, ttl: Option<Duration>) -> Result
         let message = format!("`{}` cannot be {what}: {error}", target.display());
         Stop::from(Diagnostic::new("dsops::output", exit::STORE, message))
     };
-    let written = |result: std::io::Result<()>| result.map_err(|error| cannot_write(target, &error).into());
+    let written = |result: std::io::Result<()>| result.map_err(|error| cannot_write(target, &error));
     let Some(ttl) = ttl else { return written(render::write::replace(target, text, mode)) };
     // It has to be there before the file is: there is no file that nobody deletes.
     let mut keeper = dsops::exec::Keeper::of_file(target)

@@ -70,7 +70,7 @@ impl Shell {
         let args: Vec<OsString> =
             prompt.args.iter().map(OsString::from).chain(self.args.iter().cloned()).collect();
         let command: Vec<OsString> = [program.clone()].into_iter().chain(args.iter().cloned()).collect();
-        let start = Start { inherited: &self.inherited, command: &command, set: &set };
+        let start = Start { inherited: &self.inherited, command: &command, set: &set, tell: true };
         let environment = self.values.child(session, &config, &plan, &resolution, start)?;
         drop(resolution);
         drop(cx);

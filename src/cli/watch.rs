@@ -38,6 +38,7 @@ const MOST_DOUBLINGS: u32 = 4;
 pub(crate) struct Watch<'a> {
     session: &'a Session,
     environment: &'a str,
+    prefix: &'a str,
     allow_missing: bool,
     timing: &'a Timing,
     /// What is said to go on when looking fails.
@@ -58,6 +59,8 @@ pub(crate) struct Watched<'a> {
     pub(crate) session: &'a Session,
     /// The name of the environment.
     pub(crate) environment: &'a str,
+    /// What stands before every name that the command gets.
+    pub(crate) prefix: &'a str,
     /// Whether absent values are left out.
     pub(crate) allow_missing: bool,
     pub(crate) timing: &'a Timing,
@@ -89,6 +92,7 @@ impl<'a> Watch<'a> {
         Ok(Self {
             session: watched.session,
             environment: watched.environment,
+            prefix: watched.prefix,
             allow_missing: watched.allow_missing,
             timing: watched.timing,
             goes_on: watched.goes_on,
@@ -177,7 +181,8 @@ impl<'a> Watch<'a> {
             self.known = OpenStores::default();
         }
         let environment = self.session.environment(&self.config, self.environment)?;
-        let plan = self.session.plan(&self.config, environment)?;
+        let mut plan = self.session.plan(&self.config, environment)?;
+        self.prefix.clone_into(&mut plan.prefix);
         self.session.all_set(&self.config, &plan)?;
         let cx = self.session.context_beside(&self.config);
         let resolution = resolve::resolve_with(&self.config, &plan, &cx, &self.known).await;

@@ -29,8 +29,7 @@ pub async fn interruptible<T>(future: impl Future<Output = T>) -> T {
     };
     drop(signals);
     // Dropped futures have told their programs' groups to end; now the signal does what it does.
-    let _ = dsops_os::send(nix::unistd::getpid().as_raw(), signal);
-    std::process::exit(crate::exit::for_signal(signal).into())
+    super::Ended::Signal(signal).end_alike()
 }
 
 /// Runs a future to its end.

@@ -110,7 +110,7 @@ impl Format {
     /// reader takes it for the path that the command of `exec` gets.
     #[must_use]
     pub fn holds_files(self) -> bool {
-        matches!(self, Self::Template)
+        matches!(self, Self::Template | Self::K8s | Self::SystemdCreds)
     }
 
     /// Returns the format of that name.

@@ -25,7 +25,7 @@ const HOLD_NO_VALUES: &[&str] = &["help", "version", "schema", "completion", "ma
 /// The file of the tests. Values stand in it, and in a comment that was one.
 const CONFIG: &str = "\
 secretStores:
-  lit: {type: literal, values: {KEY: MARK, JSON: '{\"a\": \"MARK\"}', EMPTY: '', folder/KEY: MARK}}
+  lit: {type: literal, values: {KEY: MARK, JSON: '{\"a\": \"MARK\"}', EMPTY: '', folder/KEY: MARK, again/KEY: MARK, steering/LD_PRELOAD: MARK}}
   env: {type: env, prefix: APP_}
   file: {type: dotenv, path: values.env}
   prog: {type: exec, command: ./program, env: {TOKEN: \"${TOKEN}\", OTHER: {from: lit/KEY}}}
@@ -61,6 +61,8 @@ envs:
   empty: {A: {from: lit/EMPTY, non_empty: true}, B: {literal: MARK}}
   garbled: {A: {from: garbage/KEY}, B: {literal: MARK}}
   refused: {A: {from: refusing/KEY}, B: {literal: MARK}}
+  steering: {import: {store: lit/steering}, B: {literal: MARK}}
+  collides: {import: [{store: lit/folder}, {store: lit/again}], KEY: {literal: MARK}, INHERITED: {literal: MARK-new}}
   unreachable: {A: {from: net/KEY}, B: {literal: MARK}}
   lines: {A: {literal: \"MARK\\nMARK\"}}
   files: {A: {from: lit/KEY, type: file}, B: {from: env/KEY, type: file, mode: 0600, filename: b.pem}, C: {literal: MARK}}
@@ -247,6 +249,8 @@ const CASES: &[Case] = &[
     case(&["exec", "--env", "dev", "--", "./secret.txt"], 126),
     case(&["exec", "--env", "dev", "--working-dir", "nowhere", "--", "true"], 125),
     case(&["mask", "--env", "dev"], 0),
+    case(&["exec", "--env", "dev", "--watch", "--interval", "1h", "--", "true"], 0),
+    case(&["render", "--env", "dev", "--watch", "--out", "nowhere/out.env"], 6),
     case(&["exec", "--env", "files", "--", "sh", "-c", "cat $A $B > /dev/null"], 0),
     case(&["exec", "--env", "files", "--supervise", "--", "sh", "-c", "cat $A $B > /dev/null"], 0),
     case(&["exec", "--env", "files", "--files-dir", ".", "--", "sh", "-c", "cat $A $B > /dev/null"], 0),
@@ -255,6 +259,31 @@ const CASES: &[Case] = &[
     case(&["exec", "--env", "files", "--files-dir", ".", "--", "no-such-command"], 127),
     case(&["exec", "--env", "files", "--print"], 0),
     case(&["plan", "--env", "files"], 0),
+    case(
+        &["exec", "--env", "dev", "--clean", "--keep", "TOKEN,NONE,INHER*", "--prefix", "X_", "--", "true"],
+        0,
+    ),
+    case(&["exec", "--env", "steering", "--", "true"], 125),
+    case(&["exec", "--env", "collides", "--", "true"], 0),
+    case(&["shell", "--env", "dev", "--", "-c", ":"], 0),
+    case(&["shell", "--env", "absent"], 125),
+    shows(&["env", "--env", "dev"]),
+    shows(&["env", "--env", "dev", "--shell", "fish"]),
+    shows(&["env", "--env", "dev", "--shell", "nu"]),
+    case(&["env", "--env", "absent"], 5),
+    case(&["env", "--env", "nul"], 7),
+    case(&["env", "--unset"], 0),
+    case(&["hook", "bash", "--env", "dev"], 0),
+    case(&["hook", "nushell"], 0),
+    case(&["hook-env", "bash", "--default=dev"], 0),
+    case(&["hook-env", "bash", "--default=dev", "--load"], 0),
+    case(&["trust", "--yes"], 0),
+    case(&["trust", "--list"], 0),
+    case(&["trust", "--revoke"], 0),
+    case(&["trust"], 2),
+    case(&["reload"], 10),
+    shows(&["env", "--env", "files"]),
+    case(&["shell", "--env", "files", "--", "-c", "cat $A $B > /dev/null"], 0),
     case(&["plan", "--env", "dev"], 0),
     case(&["plan", "--env", "dev", "--json"], 0),
     case(&["plan", "--env", "dev", "--policy"], 0),

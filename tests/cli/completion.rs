@@ -109,7 +109,7 @@ fn every_command_can_be_completed() {
 
 #[test]
 fn environments_complete_env_in_every_command_that_has_it() {
-    for command in ["exec", "plan", "get", "render", "doctor"] {
+    for command in ["exec", "shell", "env", "hook", "plan", "get", "render", "doctor"] {
         assert_eq!(offers(&[command, "--env", ""]), ["dev", "production"], "{command}");
     }
 }

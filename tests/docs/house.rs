@@ -73,6 +73,8 @@ const EXPOSE: &[&str] = &[
     "src/render/systemd.rs",
     "src/render/systemd_creds.rs",
     "src/render/template.rs",
+    // Statements for a shell to evaluate.
+    "src/statements.rs",
     // Digests of values, to see that one has changed.
     "src/watch/fingerprint.rs",
     // What a runner is told to mask.

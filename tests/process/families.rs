@@ -28,10 +28,10 @@ fn what_a_command_starts_and_leaves_behind_is_treated_as_without_dsops() {
         Row::new("has a child; `SIGUSR1` to the caller's process id: the child", |mode, place| {
             child_after(mode, place, 10)
         }),
-        Row::new("ends, and leaves a daemon (a session of its own)", |mode, place| daemon(mode, place)),
+        Row::new("ends, and leaves a daemon (a session of its own)", daemon),
         Row::new("ends, and leaves a daemon that keeps the output open", |mode, _| open_daemon(mode))
             .only(Place::Apart),
-        Row::new("ends, and leaves a child in its group", |mode, place| background(mode, place)),
+        Row::new("ends, and leaves a child in its group", background),
     ];
     check("families", "the command", BOTH, &rows);
 }

@@ -209,3 +209,22 @@ fn put(id: &str, text: &str) {
     );
     fs::write(file, wanted).expect("a writable page");
 }
+
+#[test]
+fn every_table_of_the_page_is_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = fs::read_dir(root.join("tests/process")).expect("the tests").flatten();
+    let sources: String = sources.filter_map(|file| fs::read_to_string(file.path()).ok()).collect();
+    let page = fs::read_to_string(root.join(PAGE)).expect("the page");
+    let mut table = None;
+    for line in page.lines() {
+        if let Some(id) = line.strip_prefix("<!-- table: ").and_then(|rest| rest.strip_suffix(" -->")) {
+            assert!(sources.contains(&format!("check(\"{id}\"")), "no test runs the table `{id}`");
+            table = Some(id);
+        }
+        assert!(table.is_some() || !line.starts_with('|'), "nothing runs {line:?}");
+        if line.starts_with("<!-- end: ") {
+            table = None;
+        }
+    }
+}
