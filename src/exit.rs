@@ -27,10 +27,10 @@ exit_codes! {
     POLICY "policy" = 10: "A policy of the configuration forbids it.";
     BUG "bug" = 70: "dsops has a bug; the number is `EX_SOFTWARE` of sysexits.h.";
     TIMEOUT "timeout" = 124: "`exec` only: the time given with `--timeout` passed, as for timeout(1).";
-    NOT_STARTED "not_started" = 125: "`exec` only: dsops failed before the command was started, as for env(1).";
-    NOT_EXECUTABLE "not_executable" = 126: "`exec` only: the command was found and cannot be executed, as for env(1).";
-    COMMAND_NOT_FOUND "command_not_found" = 127: "`exec` only: the command was not found, as for env(1).";
-    SIGNALLED "signalled" = 128: "`exec` only: 128 and the number of the signal that ended the command, where dsops could not end by the same signal.";
+    NOT_STARTED "not_started" = 125: "`exec` and `shell` only: dsops failed before the command was started, as for env(1).";
+    NOT_EXECUTABLE "not_executable" = 126: "`exec` and `shell` only: the command was found and cannot be executed, as for env(1).";
+    COMMAND_NOT_FOUND "command_not_found" = 127: "`exec` and `shell` only: the command was not found, as for env(1).";
+    SIGNALLED "signalled" = 128: "`exec` and `shell` only: 128 and the number of the signal that ended the command, where dsops could not end by the same signal.";
 }
 
 /// Returns the code that a shell reports for a program that a signal ended: 128 and its number.

@@ -1,7 +1,7 @@
 //! Names with which a variable makes a program run something else: what an import may not bring by itself.
 //!
 //! Whoever can write into a folder of a store would otherwise run code wherever the folder is imported. The
-//! lists are from documents, and stand in `docs/decisions/0019-clean-and-shell.md`.
+//! lists are from documents, and stand in `docs/decisions/0019-shells.md`.
 
 /// Names that start so: the loaders' (ld.so(8), dyld(1)), functions that bash takes from its environment, git's
 /// configuration, and dsops's own.
