@@ -191,7 +191,7 @@ fn lines_are_masked_alone_and_with_either_break() {
     let value = b"first line\nab\n    \nsecond\r\nlast one";
     hides(value, b"<first line>", "<***>");
     hides(value, b"<second>", "<***>");
-    hides(value, b"<second\r>", "<***>");
+    hides(value, b"<second\r>", "<***\r>");
     hides(value, b"<ab>    <", "<ab>    <");
     hides(value, b"<first line\r\nab\r\n    \r\nsecond\r\nlast one>", "<***>");
     hides(value, b"<first line\nab\n    \nsecond\nlast one>", "<***>");
@@ -250,6 +250,13 @@ fn base64_in_lines_is_masked_to_its_last_sign() {
             }
         }
     }
+}
+
+#[test]
+fn the_newline_at_the_end_of_a_value_stays() {
+    hides(b"one-secret\n", b"a one-secret\nb", "a ***\nb");
+    hides(b"one-secret\r\n", b"a one-secret\r\nb", "a ***\r\nb");
+    hides(b"abc\n", b"a abc\nb", "a ***b");
 }
 
 #[test]

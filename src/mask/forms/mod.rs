@@ -45,6 +45,9 @@ impl Forms {
         if text.len() < SHORTEST {
             return;
         }
+        // The newline at the end of a file is no secret, and the output would lose a line break with it.
+        let bare = text.strip_suffix(b"\n").map_or(text, |text| text.strip_suffix(b"\r").unwrap_or(text));
+        let text = if bare.len() < SHORTEST { text } else { bare };
         let mut pieces = text.chunks_exact(PIECE);
         for piece in &mut pieces {
             self.0.push(Zeroizing::new(piece.to_vec()));
@@ -73,7 +76,6 @@ impl Forms {
                 continue;
             }
             self.add(bare);
-            self.add(line);
             // Printed again, a line may be indented in another way.
             let trimmed = bare.trim_ascii();
             if trimmed.len() >= PART {
