@@ -258,6 +258,7 @@ fn fetched(
     let resolution = session.resolve(config, &plan, &cx)?;
     session.stop_or_warn(config, &resolution, false)?;
     let given = named(session, &plan, &resolution);
+    let count = given.len();
     let list = given.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(",");
     let marks = [
         (ACTIVE.to_owned(), SecretValue::from(name.to_owned())),
@@ -271,7 +272,6 @@ fn fetched(
     let export = statements::export(shell, &variables).map_err(|errors| unwritable(&errors))?;
     let names = variables.iter().map(|(name, _)| (*name).to_owned()).collect();
     let state = State { stamp: here.stamp.clone(), names };
-    let count = resolution.values.len();
     session.output.remark(&format!(
         "`{name}`: {count} variable{} from {}",
         super::plan::plural(count),
