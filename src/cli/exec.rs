@@ -92,6 +92,11 @@ impl Exec {
     pub(crate) fn run(&self, session: &Session) -> Outcome {
         let since = SystemTime::now();
         let hardened = exec::harden();
+        if self.kill_after.is_some() && self.timeout.is_none() && !self.watch {
+            let message = "`--kill-after` is about commands that dsops ends, and it would end none";
+            let report = Diagnostic::new("dsops::usage", exit::USAGE, message);
+            return Err(report.help("add `--timeout TIME` or `--watch`, or leave it out").into());
+        }
         let config = session.load()?;
         let plan = self.values.plan(session, &config)?;
         self.find_early(session, &plan)?;
@@ -103,6 +108,12 @@ impl Exec {
             session.output.remark(&stats(&cx));
         }
         let child = self.values.child(session, &config, &plan, &resolution, self.beginning(!self.print))?;
+        if self.files_dir.is_some() && !child.has_files() {
+            let name = self.values.name();
+            session
+                .output
+                .remark(&format!("--files-dir is not used: no variable of `{name}` is of `type: file`"));
+        }
         if self.print {
             session.output.line(&print(session, &child, &resolution, &plan.prefix))?;
             return Ok(exit::OK);
@@ -142,12 +153,7 @@ impl Exec {
     fn stays(&self, environment: &ChildEnvironment) -> bool {
         // Whoever names a directory for files wants them gone from it at the end.
         let files = self.files_dir.is_some() && environment.has_files();
-        self.supervise
-            || self.timeout.is_some()
-            || self.kill_after.is_some()
-            || self.watch
-            || self.mask
-            || files
+        self.supervise || self.timeout.is_some() || self.watch || self.mask || files
     }
 
     /// Returns what the command is to hear of while it runs.

@@ -184,6 +184,7 @@ impl<'a> Watch<'a> {
         let mut plan = self.session.plan(&self.config, environment)?;
         self.prefix.clone_into(&mut plan.prefix);
         self.session.all_set(&self.config, &plan)?;
+        self.known.renew();
         let cx = self.session.context_beside(&self.config);
         let resolution = resolve::resolve_with(&self.config, &plan, &cx, &self.known).await;
         let files: Vec<PathBuf> = std::iter::once(self.path.clone()).chain(self.known.files()).collect();

@@ -226,6 +226,8 @@ impl Supervisor<'_> {
         mut mask: Option<Mask>,
         changes: &mut Changes<'_>,
     ) -> Result<Ended, ExecError> {
+        // Signals that came between two runs.
+        let mut early: Vec<Received> = Vec::new();
         loop {
             let (mut streams, side) = match mask.as_ref().map(Streams::open).transpose() {
                 Ok(opened) => opened.unzip(),
@@ -249,9 +251,19 @@ impl Supervisor<'_> {
                 following: None,
                 timed_out: false,
             };
-            let outcome = self.watch(&mut run, changes).await?;
+            for received in std::mem::take(&mut early) {
+                run.pass_on(received);
+            }
+            let mut outcome = self.watch(&mut run, changes).await?;
             if let Some(streams) = &mut run.streams {
-                self.drain(streams).await;
+                // What dsops has ended is not waited for as long as somebody leaves its output untaken.
+                let limit = (run.stage != Stage::Running).then_some(self.kill_after);
+                early = self.drain(streams, limit).await;
+                if let Some(Received { signal, .. }) = early.iter().find(|received| ends(received.signal))
+                    && matches!(outcome, Outcome::Start(_))
+                {
+                    outcome = Outcome::End(Ended::Signal(*signal));
+                }
             }
             match outcome {
                 Outcome::End(ended) => return Ok(ended),
@@ -285,16 +297,24 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Waits for the last output of a run that has ended. A signal that would end dsops does, where its own
-    /// output is not taken by anybody.
-    async fn drain(&self, streams: &mut Streams) {
+    /// Waits for the last output of a run that has ended, and returns the signals that came meanwhile: the next run's,
+    /// if there is one. One that would end dsops ends the waiting, since nobody may ever take the output.
+    async fn drain(&self, streams: &mut Streams, limit: Option<Duration>) -> Vec<Received> {
         let mut drained = std::pin::pin!(streams.drain());
+        let limit = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let mut early = Vec::new();
         loop {
             tokio::select! {
-                () = &mut drained => return,
+                () = &mut drained => return early,
+                () = until(limit) => return early,
                 received = self.signals.next() => match received {
-                    Ok(received) if !ends(received.signal) => {}
-                    Ok(_) | Err(_) => return,
+                    Ok(received) => {
+                        early.push(received);
+                        if ends(received.signal) {
+                            return early;
+                        }
+                    }
+                    Err(_) => return early,
                 },
             }
         }

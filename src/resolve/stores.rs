@@ -41,6 +41,11 @@ impl OpenStores {
         lock(&self.opened).retain(|_, opened| opened.as_ref().is_ok_and(|store| !store.files().is_empty()));
     }
 
+    /// Has the open stores read their files anew.
+    pub fn renew(&self) {
+        lock(&self.opened).values().flatten().for_each(|store| store.renew());
+    }
+
     /// Returns the files that the values of the open stores are in.
     #[must_use]
     pub fn files(&self) -> Vec<std::path::PathBuf> {

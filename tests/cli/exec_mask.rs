@@ -327,3 +327,16 @@ fn a_command_that_starts_again_has_its_new_values_masked() {
     running.until_stdout("of 13").signal(Signal::SIGTERM);
     let _ = running.wait().stdout("<***> of 15\n<***> of 13\n");
 }
+
+#[test]
+fn a_time_limit_holds_where_nobody_takes_the_output() {
+    let script = "{ \"$0\" exec --env dev --mask --timeout 200ms --kill-after 200ms -- yes; echo $? > ended; } \
+                  | { while [ ! -s ended ]; do sleep 0.05; done; }";
+    let output = Dsops::new()
+        .config("envs: {dev: {A: {literal: a-secret}}}")
+        .instead("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_dsops")])
+        .run()
+        .code(0);
+    assert_eq!(output.read("ended"), b"124\n");
+}

@@ -126,3 +126,13 @@ fn the_exit_code_is_the_childs() {
 fn stats_count_what_was_asked() {
     let _ = exec(&["--stats"], "dev", "true").run().code(0).stderr_has("0 requests");
 }
+
+#[test]
+fn options_that_would_do_nothing_are_refused_or_named() {
+    let config = "envs: {dev: {A: {literal: one}}}";
+    let exec = |options: &[&str]| {
+        Dsops::new().config(config).args(["exec", "--env", "dev"]).args(options).args(["--", "true"]).run()
+    };
+    let _ = exec(&["--kill-after", "1s"]).code(125).stderr_has("add `--timeout TIME` or `--watch`");
+    let _ = exec(&["--files-dir", "."]).code(0).stderr_has("no variable of `dev` is of `type: file`");
+}

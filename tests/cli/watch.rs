@@ -239,3 +239,25 @@ fn files_hold_the_new_values_when_the_signal_comes() {
     let output = running.wait().code(3).stdout("one\ntwo\n");
     assert_eq!(fs::read_dir(output.path("files")).unwrap().count(), 1, "no file of a value is left");
 }
+
+#[test]
+fn whoever_ends_dsops_while_the_last_output_comes_means_the_command() {
+    let chat = "i=0; while [ $i -lt 60 ]; do echo chat; sleep 0.05; i=$((i + 1)); done";
+    let script = format!(
+        "trap 'setsid sh -c \"{}\" & exit 0' TERM; echo \"start $B\"; while :; do sleep 0.05; done",
+        chat.replace('$', "\\$")
+    );
+    // The value that changes is masked, and the one that tells the runs apart is not.
+    let config = "secretStores: {d: {type: dotenv, path: values.env}}\n\
+                  envs: {dev: {A: {from: d/A}, B: {from: d/B, mask: false}}}";
+    let dsops = Dsops::new().config(config).file("values.env", "A=secret-one\nB=one\n");
+    let values = dsops.path("values.env");
+    let args = ["exec", "--env", "dev", "--mask", "--watch", "--interval", "1h", "--debounce", "100ms"];
+    let running = dsops.args(args).args(["--", "sh", "-c", &script]).start();
+    running.until_stdout("start one");
+    put(&values, "A=secret-two\nB=two\n");
+    // By then the command itself has ended.
+    running.until_stdout(&"chat\n".repeat(10)).signal(Signal::SIGTERM);
+    let output = running.wait().killed_by(Signal::SIGTERM);
+    assert!(!String::from_utf8_lossy(output.stdout_bytes()).contains("start two"), "{output}");
+}

@@ -19,11 +19,13 @@ pub trait Provider: Send + Sync {
     /// Checks reachability, login and place without reading a secret, one finding a step.
     async fn check(&self, cx: &Context) -> Vec<Finding>;
 
-    /// Returns the files that the values are in: where one of them changes, values may have. A store that is asked
-    /// again later, and is still open, answers from the file as it is then.
+    /// Returns the files that the values are in: where one of them changes, values may have.
     fn files(&self) -> Vec<PathBuf> {
         Vec::new()
     }
+
+    /// Forgets what was read of its files: the store is still open, and is asked in another run.
+    fn renew(&self) {}
 
     /// Returns the side that lists folders, for `import`.
     fn lister(&self) -> Option<&dyn Lister> {

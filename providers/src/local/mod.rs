@@ -26,7 +26,6 @@ use crate::contract::{
     About, Answers, AuthMethod, Backend, Context, DecodeError, Entry, FetchError, FetchErrorKind, Finding,
     Lister, Locator, LocatorError, LocatorPart, Node, Parts, Provider, SecretValue, Writer,
 };
-use crate::files::Stamp;
 
 pub use config::LocalConfig;
 pub use document::{Content, Document, Listing, Version};
@@ -59,7 +58,7 @@ pub struct Started {
 #[derive(Default)]
 struct Known {
     keys: Option<Result<Found, FetchError>>,
-    document: Option<(Stamp, Result<Arc<Document>, FetchError>)>,
+    document: Option<Result<Arc<Document>, FetchError>>,
 }
 
 #[derive(Clone)]
@@ -112,24 +111,21 @@ impl LocalStore {
         self.find_keys(cx, &mut known).await.map(|found| found.keys)
     }
 
-    /// Returns the content, read once for each state of the file.
+    /// Returns the content, read once.
     ///
     /// # Errors
     ///
     /// Those of [`LocalStore::keys`] and [`Vault::read`].
     pub async fn document(&self, cx: &Context) -> Result<Arc<Document>, FetchError> {
         let mut known = self.known.lock().await;
-        // Taken before the file is read: what is written meanwhile is seen the next time.
-        let stamp = Stamp::of(self.vault.path());
-        if let Some((_, document)) = known.document.as_ref().filter(|(read, _)| *read == stamp) {
+        if let Some(document) = &known.document {
             return document.clone();
         }
         let document = match self.find_keys(cx, &mut known).await {
             Ok(found) => self.vault.read(&found.keys).map(Arc::new),
             Err(error) => Err(error),
         };
-        known.document = Some((stamp, document.clone()));
-        document
+        known.document.insert(document).clone()
     }
 
     /// Changes the content, as [`Vault::edit`].
@@ -218,6 +214,13 @@ fn version(text: &str) -> Result<u64, LocatorError> {
 impl Provider for LocalStore {
     fn files(&self) -> Vec<PathBuf> {
         vec![self.vault.path().to_owned()]
+    }
+
+    fn renew(&self) {
+        // Somebody who has it is reading the file just now.
+        if let Ok(mut known) = self.known.try_lock() {
+            known.document = None;
+        }
     }
 
     async fn fetch(&self, cx: &Context, locators: &[Locator]) -> Answers {
