@@ -130,12 +130,21 @@ fn read_own(path: &Path) -> Result<Vec<u8>, Unfit> {
 
 /// Returns the words of the command that a store's options name: of a type that runs a program of the project's.
 pub fn command_of(options: &Node) -> Vec<&str> {
-    let Some(command) = options.get("command").and_then(Node::text) else { return Vec::new() };
-    let args = match options.get("args").map(|args| &args.kind) {
-        Some(NodeKind::List(items)) => items.iter().filter_map(Node::text).collect(),
+    match options.get("command").map(words) {
+        Some(command) if !command.is_empty() => {
+            let args = options.get("args").map(words).unwrap_or_default();
+            command.into_iter().chain(args).collect()
+        }
         _ => Vec::new(),
-    };
-    [command].into_iter().chain(args).collect()
+    }
+}
+
+/// Returns one word, or a list of them, as the type `exec` reads its command.
+fn words(node: &Node) -> Vec<&str> {
+    match &node.kind {
+        NodeKind::List(items) => items.iter().filter_map(Node::text).collect(),
+        _ => node.text().into_iter().collect(),
+    }
 }
 
 /// What a person has trusted.

@@ -51,17 +51,19 @@ impl Stream {
 ///
 /// Does nothing outside of CI, and where the runner has no way: GitLab and CircleCI mask only what is stored with them. When it
 /// returns, the runner has been told; it reads in order, so that nothing written later on the same stream comes before.
+/// False where it should have been told and could not be.
 pub(crate) fn mask<'a>(
     session: &Session,
     variables: impl IntoIterator<Item = (&'a str, &'a SecretValue)>,
     streams: &[Stream],
-) {
-    let Some(runner) = Runner::detect(&session.env) else { return };
+) -> bool {
+    let Some(runner) = Runner::detect(&session.env) else { return true };
     let not_masked = |why: &str| {
         session.output.warn(&format!(
             "the log of {} is not masked: {why}; run the command with `--mask`, or keep values out of the log",
             runner.name()
         ));
+        false
     };
     let unmasked = if runner == Runner::Buildkite {
         match ci::redact(&session.env, variables) {
@@ -69,7 +71,7 @@ pub(crate) fn mask<'a>(
             Err(error) => return not_masked(&error.to_string()),
         }
     } else {
-        let Some((commands, unmasked)) = ci::mask_commands(runner, variables) else { return };
+        let Some((commands, unmasked)) = ci::mask_commands(runner, variables) else { return true };
         if !commands.is_empty() {
             let Some(stream) = streams.iter().find(|stream| stream.is_pipe()) else {
                 return not_masked("none of the output goes to the runner");
@@ -85,4 +87,5 @@ pub(crate) fn mask<'a>(
             .output
             .remark(&format!("too short or too common to be masked in the log: {}", unmasked.join(", ")));
     }
+    true
 }

@@ -85,7 +85,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 fn signal(text: &str) -> Result<Signal, String> {
     let name = text.to_uppercase();
     let name = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
-    name.parse().map_err(|_| "write the name of a signal, such as `HUP` or `USR1`".to_owned())
+    match name.parse() {
+        Ok(Signal::SIGKILL | Signal::SIGSTOP) => Err("no command can take notice of this signal".to_owned()),
+        parsed => parsed.map_err(|_| "write the name of a signal, such as `HUP` or `USR1`".to_owned()),
+    }
 }
 
 impl Exec {
@@ -130,7 +133,13 @@ impl Exec {
             if self.watch { Some(self.changes(session, config, known, &resolution, since)?) } else { None };
         drop(resolution);
         let kill_after = self.kill_after.unwrap_or(KILL_AFTER);
-        let supervision = Supervision { timeout: self.timeout, kill_after, mask, changes };
+        let supervision = Supervision {
+            timeout: self.timeout,
+            kill_after,
+            mask,
+            tell: &|text| session.output.warn(text),
+            changes,
+        };
         let ended = exec::supervise(self.command(session, child), &hardened, supervision);
         ended.map_err(|error| failed(&error))?.end_alike()
     }
@@ -140,7 +149,7 @@ impl Exec {
         if !self.no_ci_mask {
             let values = super::mask::masked(plan, resolution);
             // Stdout belongs to the command, so it comes second.
-            ci::mask(session, values, &[ci::Stream::Stderr, ci::Stream::Stdout]);
+            let _ = ci::mask(session, values, &[ci::Stream::Stderr, ci::Stream::Stdout]);
         }
     }
 

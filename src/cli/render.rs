@@ -139,7 +139,7 @@ impl Render {
             render::Options { template, name: self.name.as_deref(), namespace: self.namespace.as_deref() };
         let rendered = render::render(format, &variables, &options).map_err(all_failed)?;
         remark(session, &rendered);
-        announce(session, format, target, &masked(plan, resolution).collect::<Vec<_>>());
+        announce(session, format, target, &masked(plan, resolution).collect::<Vec<_>>())?;
         self.deliver(session, target, &rendered, variables.len())
     }
 
@@ -328,21 +328,42 @@ fn end_of_file(session: &Session, config: &Config, format: Format, variable: &st
     Ok(Target::EndOfFile { path, create })
 }
 
-/// Has the values masked before they are where a later step may print them.
-fn announce(session: &Session, format: Format, target: &Target, variables: &[Variable<'_>]) {
+/// Has the values masked before they are where a later step may print them, and does not put them there where that
+/// cannot be.
+fn announce(
+    session: &Session,
+    format: Format,
+    target: &Target,
+    variables: &[Variable<'_>],
+) -> Result<(), Stop> {
     let is_for_ci = matches!(
         format,
         Format::GitHub | Format::GitLab | Format::CircleCi | Format::Buildkite | Format::Azure
     );
     // Azure masks a variable that it is told is secret.
     if !is_for_ci || format == Format::Azure {
-        return;
+        return Ok(());
     }
     let streams: &[Stream] = match target {
         Target::Stdout => &[Stream::Stderr],
         _ => &[Stream::Stdout, Stream::Stderr],
     };
-    super::ci::mask(session, variables.iter().copied(), streams);
+    let is_told = super::ci::mask(session, variables.iter().copied(), streams);
+    match target {
+        Target::EndOfFile { .. } if !is_told => {}
+        Target::Agent if !is_told => {
+            let message = "later steps would get values that the log does not mask, so that they get none";
+            return Err(Diagnostic::new("dsops::render::program", exit::STORE, message)
+                .help("see that `buildkite-agent redactor add` works: agents know it from 3.67 on")
+                .into());
+        }
+        _ => return Ok(()),
+    }
+    let why = format!(
+        "later steps would get values that the log does not mask, so that `{}` writes none",
+        format.name()
+    );
+    Err(failed(&RenderError::target(&why, "leave its stdout or its stderr to the runner")).into())
 }
 
 fn remark(session: &Session, rendered: &Rendered) {

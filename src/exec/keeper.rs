@@ -25,8 +25,10 @@ pub(super) use work::{keep, remove_directory};
 pub(super) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// How long dsops waits for its keeper, to start and to end, before it does without.
+/// How long dsops waits for its keeper to start before it does without.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it waits for the keeper's end.
+const PATIENCE_AT_END: Duration = Duration::from_secs(2);
 
 /// What a keeper says when it is there, and when it has understood.
 const READY: u8 = b'r';
@@ -134,6 +136,8 @@ impl Drop for Keeper {
         }
         // The end for the keeper, and then the keeper's own, so that no zombie of it stays with whoever takes over the
         // children of dsops. One that does not end is left to itself.
+        let _ = dsops_os::send(i32::try_from(self.process.id()).unwrap_or_default(), nix::libc::SIGCONT);
+        let _ = self.line.set_read_timeout(Some(PATIENCE_AT_END));
         let _ = writeln!(self.line, "{END}").and_then(|()| self.line.shutdown(Shutdown::Write));
         // Its end is also a signal to this process, which interrupts a read that has a limit.
         let end = loop {

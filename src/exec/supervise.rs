@@ -41,13 +41,15 @@ pub struct Supervision<'a> {
     pub kill_after: Duration,
     /// What is taken out of the output of the command. Where there is none, it writes to dsops's own.
     pub mask: Option<Mask>,
+    /// Hears what the command cannot be told.
+    pub tell: &'a dyn Fn(&str),
     /// What the command is to hear of while it runs.
     pub changes: Option<Changes<'a>>,
 }
 
 impl Default for Supervision<'_> {
     fn default() -> Self {
-        Self { timeout: None, kill_after: KILL_AFTER, mask: None, changes: None }
+        Self { timeout: None, kill_after: KILL_AFTER, mask: None, tell: &|_| {}, changes: None }
     }
 }
 
@@ -152,6 +154,7 @@ pub fn supervise(
             group,
             files: &files,
             kill_after: supervision.kill_after,
+            tell: supervision.tell,
             deadline: supervision.timeout.and_then(|time| Instant::now().checked_add(time)),
         };
         let mut changes = supervision.changes.unwrap_or_else(Changes::none);
@@ -175,6 +178,7 @@ struct Supervisor<'a> {
     group: Group,
     files: &'a RefCell<Files>,
     kill_after: Duration,
+    tell: &'a dyn Fn(&str),
     deadline: Option<Instant>,
 }
 
@@ -216,6 +220,8 @@ struct Run {
     /// What is started after it.
     following: Option<Box<Following>>,
     timed_out: bool,
+    /// Whether somebody has sent a signal that ends a program.
+    was_told_to_end: bool,
 }
 
 impl Supervisor<'_> {
@@ -250,20 +256,29 @@ impl Supervisor<'_> {
                 ended: None,
                 following: None,
                 timed_out: false,
+                was_told_to_end: false,
             };
             for received in std::mem::take(&mut early) {
                 run.pass_on(received);
             }
             let mut outcome = self.watch(&mut run, changes).await?;
             if let Some(streams) = &mut run.streams {
-                // What dsops has ended is not waited for as long as somebody leaves its output untaken.
-                let limit = (run.stage != Stage::Running).then_some(self.kill_after);
+                // What was told to end is not waited for as long as somebody leaves its output untaken.
+                let was_told = run.stage != Stage::Running || run.was_told_to_end;
+                let limit = was_told.then_some(self.kill_after);
                 early = self.drain(streams, limit).await;
+                if let Some(error) = streams.failure() {
+                    (self.tell)(&format!("the output of the command could not be written: {error}"));
+                }
                 if let Some(Received { signal, .. }) = early.iter().find(|received| ends(received.signal))
                     && matches!(outcome, Outcome::Start(_))
                 {
                     outcome = Outcome::End(Ended::Signal(*signal));
                 }
+            }
+            if matches!(outcome, Outcome::Start(_)) && self.deadline.is_some_and(|due| due <= Instant::now())
+            {
+                outcome = Outcome::End(Ended::TimedOut);
             }
             match outcome {
                 Outcome::End(ended) => return Ok(ended),
@@ -388,6 +403,7 @@ impl Run {
         // Whoever ends dsops means the command, and not the one that would follow it.
         if ends(received.signal) {
             self.following = None;
+            self.was_told_to_end = true;
         }
         match &self.streams {
             // The kernel tells the foreground of the command's terminal when its size has changed.

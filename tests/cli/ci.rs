@@ -322,3 +322,21 @@ fn azure_gets_secret_variables() {
         ##vso[task.setvariable variable=B;issecret=true]\n";
     let _ = run.run().code(0).stdout(expected).stderr_empty();
 }
+
+#[test]
+fn later_steps_get_no_value_that_the_log_would_show() {
+    let script = "\"$0\" render -e dev --format github > out 2> err; echo $?";
+    let run = Dsops::new().config(CONFIG).file("env", "").file("out", "");
+    let path = run.path("env");
+    let output = run
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_ENV", &path)
+        .instead("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_dsops")])
+        .run()
+        .stdout("2\n");
+    assert!(output.read("env").is_empty());
+    assert!(
+        String::from_utf8_lossy(&output.read("err")).contains("leave its stdout or its stderr to the runner")
+    );
+}

@@ -53,6 +53,22 @@ fn what_the_file_would_do_is_shown_and_no_value() {
 }
 
 #[test]
+fn a_program_that_is_written_as_a_list_is_shown_and_its_script_counts() {
+    let config =
+        "secretStores: {p: {type: exec, command: [sh, ./secrets.sh]}}\nenvs: {dev: {A: {from: p/K}}}";
+    let prepared = |script: &str| Dsops::new().config(config).program("secrets.sh", script);
+    let script =
+        "\"$0\" trust --yes; \"$0\" trust --list; echo '# changed' >> secrets.sh; \"$0\" trust --list";
+    let _ = prepared("#!/bin/sh\n")
+        .instead("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_dsops")])
+        .run()
+        .stdout_has("RUNS sh ./secrets.sh")
+        .stdout_has("trusted")
+        .stdout_has("changed");
+}
+
+#[test]
 fn nobody_trusts_without_being_asked() {
     let output = trust(prepared(), &[]).run().code(2).stderr_has("--yes");
     assert!(!output.root().join("home/.local").exists());

