@@ -46,8 +46,9 @@ pub(super) fn keep(words: &[OsString]) -> u8 {
         // It is left to be collected by dsops, which inherits it: until then its number is not another's.
         let options = WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
         match waitid(WaitId::Pid(command), options) {
+            // It is seen again where it is still stopped when this process goes on: a signal that dsops sent at the
+            // same time may have come before dsops could hear of the stop.
             Ok(Some(status)) if status.stopped() => {
-                let _ = waitid(WaitId::Pid(command), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG);
                 let _ = raise(Signal::SIGSTOP);
             }
             Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {

@@ -22,6 +22,8 @@ pub(super) enum Sender {
     Kernel,
     /// Another process, to dsops or to its group.
     Process,
+    /// dsops itself, to the group that it is in.
+    Itself,
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -75,8 +77,11 @@ mod platform {
                 let signal = i32::try_from(info.ssi_signo).unwrap_or(0);
                 // `SI_KERNEL` and every reason of the kernel's own are positive: sigaction(2). The
                 // `SIGPIPE` of a write has no reason, and says that this process is the sender.
-                let own = info.ssi_pid == std::process::id();
-                let sender = if info.ssi_code > 0 || own { Sender::Kernel } else { Sender::Process };
+                let sender = match info.ssi_code > 0 {
+                    true => Sender::Kernel,
+                    false if info.ssi_pid == std::process::id() => Sender::Itself,
+                    false => Sender::Process,
+                };
                 return Ok(Received { signal, sender });
             }
         }

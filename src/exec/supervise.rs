@@ -21,7 +21,7 @@ use nix::unistd::getpid;
 use tokio::time::{Instant, sleep_until};
 
 use super::launch::Launch;
-use super::signals::{Received, Signals};
+use super::signals::{Received, Sender, Signals};
 use super::spawn::Beside;
 use super::streams::Streams;
 use super::target::{Group, Target};
@@ -246,7 +246,9 @@ impl Supervisor<'_> {
             // With it go the values.
             drop(launch);
             if let Some(streams) = &mut streams {
-                streams.begin().map_err(|error| failed("what is typed cannot be read").caused_by(error))?;
+                streams
+                    .begin(started.command)
+                    .map_err(|error| failed("what is typed cannot be read").caused_by(error))?;
             }
             let mut run = Run {
                 target: Target::new(started, group),
@@ -405,13 +407,18 @@ impl Run {
             self.following = None;
             self.was_told_to_end = true;
         }
-        match &self.streams {
+        let foreground = self.streams.as_ref().and_then(Streams::foreground);
+        if received.signal == libc::SIGWINCH
+            && foreground.is_some()
+            && let Some(streams) = &self.streams
+        {
+            streams.resize();
             // The kernel tells the foreground of the command's terminal when its size has changed.
-            Some(streams) if received.signal == libc::SIGWINCH && streams.foreground().is_some() => {
-                streams.resize();
+            if received.sender == Sender::Kernel {
+                return;
             }
-            streams => self.target.pass_on(received, streams.as_ref().and_then(Streams::foreground)),
         }
+        self.target.pass_on(received, foreground);
     }
 
     fn outcome(&mut self) -> Option<Outcome> {

@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use nix::libc;
-use nix::sys::signal::{Signal, raise};
+use nix::sys::signal::{SigSet, Signal, raise};
 use nix::unistd::{Pid, getpgid, getpgrp, getpid, getppid, getsid};
 use rustix::process::{WaitOptions, wait, waitpid};
 
@@ -83,24 +83,21 @@ impl Target {
     }
 
     /// Stops dsops with the command where a shell waits for both, so that the shell sees it.
-    ///
     pub(super) fn stop_with_it(self, streams: Option<&Streams>) {
         match self.group {
             Group::Shared if a_shell_waits() => {
                 let _ = raise(Signal::SIGSTOP);
             }
-            Group::Session if a_shell_waits() => {
+            Group::Session => {
                 if let Some(streams) = streams {
                     streams.suspend();
                 }
-                let _ = raise(Signal::SIGSTOP);
+                stop_group();
                 if let Some(streams) = streams {
                     streams.resume();
                 }
                 self.send(libc::SIGCONT);
             }
-            // Nobody could make it go on. On the terminal of dsops the kernel would not have stopped it.
-            Group::Session => self.send(libc::SIGCONT),
             Group::Own | Group::Shared => {}
         }
     }
@@ -110,6 +107,7 @@ impl Target {
     /// `foreground` is the foreground group of the command's own terminal, which gets what a user does.
     pub(super) fn pass_on(self, Received { signal, sender }: Received, foreground: Option<Pid>) {
         match (self.group, sender) {
+            (_, Sender::Itself) => {}
             (_, Sender::Kernel) if is_of_dsops(signal) => {}
             // dsops's own doing is not the command's, and its hang-up is that of the command's terminal.
             (Group::Session, Sender::Kernel) if [libc::SIGTTIN, libc::SIGTTOU].contains(&signal) => {}
@@ -150,6 +148,16 @@ impl Target {
 fn adopt_orphans() {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = nix::sys::prctl::set_child_subreaper(true);
+}
+
+/// Stops the group that dsops is in, as the key would have on the terminal of dsops: a script that started it, the
+/// rest of a pipeline. Where no shell could make them go on, the kernel stops nobody.
+fn stop_group() {
+    let stop = SigSet::from(Signal::SIGTSTP);
+    let _ = dsops_os::send(0, libc::SIGTSTP);
+    // It takes effect here, and is not read as one that somebody sent.
+    let _ = stop.thread_unblock();
+    let _ = stop.thread_block();
 }
 
 /// Says whether the parent is a shell with job control: in the same session and another group.

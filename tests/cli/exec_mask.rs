@@ -305,7 +305,7 @@ fn time_is_up_for_a_stopped_command_too() {
     let _ = terminal
         .type_("$D exec --env dev --mask --timeout 1s -- sh -c 'echo u''p; kill -STOP $$; exec sleep 60'; echo \"<$?>\"\r")
         .until("up");
-    let _ = terminal.until("<147>");
+    let _ = terminal.until("<148>");
     let _ = terminal.until("outer> ");
     let _ = terminal.type_("fg\r").until("exec");
     let _ = terminal.until("outer> ");
@@ -339,4 +339,29 @@ fn a_time_limit_holds_where_nobody_takes_the_output() {
         .run()
         .code(0);
     assert_eq!(output.read("ended"), b"124\n");
+}
+
+#[test]
+fn what_is_asked_on_the_terminal_is_answered_there_whatever_stdin_is() {
+    let terminal = shell();
+    let script = "echo piped | $D exec --env dev --mask -- sh -c \
+                  'printf \"na\"\"me? \" > /dev/tty; read x < /dev/tty; cat; echo \"<$x>\"'\r";
+    let _ = terminal.type_(script).until("name? ");
+    let shown = terminal.type_("typed\r").until("<typed>");
+    assert!(shown.contains("piped"), "{shown}");
+    let _ = terminal.until("outer> ");
+}
+
+#[test]
+fn a_command_that_starts_in_the_background_has_a_terminal_to_type_on() {
+    let terminal = shell();
+    let _ = terminal
+        .type_("$D exec --env dev --mask -- sh -c 'read x; echo \"<$x>\"; stty -a' &\r")
+        .until("outer> ");
+    let _ = terminal.type_("fg\r").until("exec");
+    let shown = terminal.type_("typed\r").until("outer> ");
+    assert!(shown.contains("<typed>"), "{shown}");
+    for mode in [" icanon", " echo ", " icrnl"] {
+        assert!(shown.contains(mode), "{shown}");
+    }
 }

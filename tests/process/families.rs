@@ -2,7 +2,7 @@
 
 use nix::unistd::Pid;
 
-use crate::run::{Mode, Place, Run, Started, lives, send, until_stopped};
+use crate::run::{BESIDE, Mode, Place, Run, Started, lives, send, until_stopped};
 use crate::support::terminal::eventually;
 use crate::table::{Row, check};
 
@@ -12,27 +12,29 @@ const TERM: i32 = 15;
 #[test]
 fn what_a_command_starts_and_leaves_behind_is_treated_as_without_dsops() {
     let own_group = "Without a terminal the command leads a process group of its own, and what asks a job to end, stop or go on goes to all of it.";
+    let own_group_there = "So it is on a terminal where the command is masked: a shell's `kill %1` reaches dsops and not the command's group, and cannot be told from a signal to dsops alone.";
+    let unwaited =
+        "Where no shell waits, dsops lets the command go on: on a terminal of its own nobody else could.";
     let watched = "Nobody is there to kill what is left: the command is dsops's child, and gets `SIGKILL` when dsops does.";
-    let rows = vec![
-        Row::new("stops itself, goes on after `SIGCONT` to the caller's process id", stops_itself),
-        Row::new("ignores `SIGTERM`", ignores_term),
-        Row::new("`SIGKILL`: lives on", |mode, place| killed(mode, place, 9)).differs(
-            Mode::Supervise,
-            None,
-            watched,
-        ),
-        Row::new("has a child; `SIGTERM` to the caller's process id: the child", |mode, place| {
-            child_after(mode, place, TERM)
-        })
-        .differs(Mode::Supervise, Place::Apart, own_group),
-        Row::new("has a child; `SIGUSR1` to the caller's process id: the child", |mode, place| {
-            child_after(mode, place, 10)
-        }),
-        Row::new("ends, and leaves a daemon (a session of its own)", daemon),
-        Row::new("ends, and leaves a daemon that keeps the output open", |mode, _| open_daemon(mode))
-            .only(Place::Apart),
-        Row::new("ends, and leaves a child in its group", background),
-    ];
+    let rows =
+        vec![
+            Row::new("stops itself, goes on after `SIGCONT` to the caller's process id", stops_itself)
+                .differs(&[Mode::Mask], Place::Terminal, unwaited),
+            Row::new("ignores `SIGTERM`", ignores_term),
+            Row::new("`SIGKILL`: lives on", |mode, place| killed(mode, place, 9))
+                .differs(BESIDE, None, watched),
+            Row::new("has a child; `SIGTERM` to the caller's process id: the child", |mode, place| {
+                child_after(mode, place, TERM)
+            })
+            .differs(BESIDE, Place::Apart, own_group)
+            .differs(&[Mode::Mask], Place::Terminal, own_group_there),
+            Row::new("has a child; `SIGUSR1` to the caller's process id: the child", |mode, place| {
+                child_after(mode, place, 10)
+            }),
+            Row::new("ends, and leaves a daemon (a session of its own)", daemon),
+            Row::new("ends, and leaves a daemon that keeps the output open", open_daemon),
+            Row::new("ends, and leaves a child in its group", background),
+        ];
     check("families", "the command", BOTH, &rows);
 }
 
@@ -44,6 +46,9 @@ fn stops_itself(mode: Mode, place: Place) -> String {
     // A session's leader is of no job that could go on: only `SIGSTOP` stops it.
     let run = script(mode, place, "echo ready $$; kill -STOP $$; echo on; exit 5");
     let command = run.ready();
+    if mode == Mode::Mask && place == Place::Terminal {
+        return format!("goes on at once, {}", run.end());
+    }
     until_stopped(command);
     send(run.pid(), 18);
     run.until("on");
@@ -72,7 +77,7 @@ fn killed(mode: Mode, place: Place, signal: i32) -> String {
     send(run.pid(), signal);
     eventually("the end", || !lives(command));
     let end = run.end();
-    if mode == Mode::Supervise { format!("dsops and the command: {end}") } else { end }
+    if mode.stays() { format!("dsops and the command: {end}") } else { end }
 }
 
 /// A child that a hang-up, which the end of a session's leader brings, does not end; it holds no stream.
@@ -88,7 +93,7 @@ fn child_after(mode: Mode, place: Place, signal: i32) -> String {
     let child = run.ready();
     send(run.pid(), signal);
     let end = run.end_of_caller();
-    let ends = mode == Mode::Supervise && place == Place::Apart && signal == TERM;
+    let ends = signal == TERM && (mode == Mode::Mask || mode.stays() && place == Place::Apart);
     format!("{}; the command: {end}", fate(child, ends))
 }
 
@@ -114,8 +119,13 @@ fn daemon(mode: Mode, place: Place) -> String {
     format!("{}; the command: {end}", fate(daemon, false))
 }
 
-fn open_daemon(mode: Mode) -> String {
-    let run = script(mode, Place::Apart, "setsid --fork sh -c 'echo ready $$; exec sleep 60'; exit 6");
+fn open_daemon(mode: Mode, place: Place) -> String {
+    let run = script(
+        mode,
+        place,
+        "setsid --fork sh -c 'echo $$ >../pid; exec sleep 60'; \
+         until test -s ../pid; do sleep 0.01; done; echo ready $(cat ../pid); exit 6",
+    );
     let daemon = run.ready();
     let end = run.end_of_caller();
     format!("{}; the command: {end}", fate(daemon, false))

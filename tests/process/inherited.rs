@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::run::{Mode, Place, Run};
+use crate::run::{BESIDE, Mode, Place, Run};
 use crate::table::{Row, check};
 
 const PLACES: &[Place] = &[Place::Apart, Place::Terminal];
@@ -37,6 +37,10 @@ fn signals_arrive_ignored_and_blocked_as_they_were_given() {
     check("signals-inherited", "given", PLACES, &rows);
 }
 
+const MASKED: &[Mode] = &[Mode::Mask];
+const OWN_TERMINAL: &str =
+    "The command has a terminal of its own, with a session on it whose leader dsops has put there.";
+
 #[test]
 fn all_else_arrives_as_it_was_given() {
     let death =
@@ -54,7 +58,7 @@ fn all_else_arrives_as_it_was_given() {
         Row::new("core dump filter", given(&[], "coredump")).shown("the caller's"),
         Row::new("timers, where the caller has none", given(&[], "timers")),
         Row::new("a timer that runs", given(&["-t", "100"], "timers"))
-            .differs(Mode::Supervise, None, "A timer belongs to one process: it is dsops's, and its `SIGALRM` is not the command's."),
+            .differs(BESIDE, None, "A timer belongs to one process: it is dsops's, and its `SIGALRM` is not the command's."),
         Row::new("a timer of a second, as by alarm(2), runs out", |mode, place| {
             Run::new(mode, place).launch(&["-t", "1"]).start(&["probe", "plain", "14"]).end()
         }),
@@ -64,14 +68,20 @@ fn all_else_arrives_as_it_was_given() {
         Row::new("`oom_score_adj`", given(&["-o", "123"], "oom")),
         Row::new("control group", given(&[], "cgroup")).shown("the caller's"),
         Row::new("child subreaper", given(&[], "subreaper")),
-        Row::new("parent-death signal", given(&[], "pdeathsig")).differs(Mode::Supervise, None, death),
+        Row::new("parent-death signal", given(&[], "pdeathsig")).differs(BESIDE, None, death),
         Row::new("threads", given(&[], "threads")).shown("1"),
         Row::new("children", given(&[], "children")).shown("none"),
         Row::new("process group", given(&[], "group"))
-            .differs(Mode::Supervise, Place::Terminal, "With a terminal the command is in the group of dsops, with which a shell's job control reaches both."),
+            .differs(&[Mode::Supervise], Place::Terminal, "With a terminal the command is in the group of dsops, with which a shell's job control reaches both."),
         Row::new("session", given(&[], "session"))
-            .differs(Mode::Supervise, Place::Terminal, "It is in the session of dsops, which is its parent."),
+            .differs(&[Mode::Supervise], Place::Terminal, "It is in the session of dsops, which is its parent.")
+            .differs(MASKED, Place::Terminal, OWN_TERMINAL),
         Row::new("in the terminal's foreground", given(&[], "foreground")),
+        Row::new("name of the terminal", terminal_name)
+            .only(Place::Terminal)
+            .shown("the caller's")
+            .differs(MASKED, Place::Terminal, OWN_TERMINAL),
+        Row::new("modes of the terminal", terminal_modes).only(Place::Terminal).shown("the caller's"),
         Row::new("size of the terminal", given(&[], "size")).only(Place::Terminal),
         Row::new("which of 0, 1, 2 are a terminal", given(&[], "terminals")).only(Place::Terminal).shown("all"),
         Row::new("environment beside the plan's", environment).shown("the caller's"),
@@ -101,7 +111,9 @@ fn show(mode: Mode, place: Place, options: &[String], what: &str) -> String {
 
 /// Returns the environment, without what the plan names and what only tells where the run was.
 fn environment(mode: Mode, place: Place) -> String {
+    // Where the output is a terminal, it also has the remark that a variable is replaced.
     let run = Run::new(mode, place).with(|dsops| dsops.env("OTHER", "x").env("A", "inherited"));
+    let run = run.options(&["--quiet"]);
     let output = run.start(&["probe", "show", "environment"]).wait().code(0);
     let text = String::from_utf8_lossy(output.stdout_bytes()).into_owned();
     let root = output.root().to_string_lossy().into_owned();
@@ -110,9 +122,27 @@ fn environment(mode: Mode, place: Place) -> String {
         .map(|line| line.trim_end().replace(&root, "ROOT"))
         .filter(|line| !line.starts_with("A="))
         .collect();
-    let planned = if mode == Mode::Alone { "A=inherited" } else { "A=one" };
+    let planned = match mode {
+        Mode::Alone => "A=inherited",
+        Mode::Replace | Mode::Supervise => "A=planned",
+        Mode::Mask => "A=***",
+    };
     assert_eq!(text.lines().filter(|line| line.trim_end() == planned).count(), 1, "{text}");
     lines.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+/// Says whether the terminal is the one that the caller has.
+fn terminal_name(mode: Mode, place: Place) -> String {
+    let output = Run::new(mode, place).start_script(&["sh", "-c"], "tty; $CMD", &["tty"]).wait().code(0);
+    let shown = String::from_utf8_lossy(output.stdout_bytes()).into_owned();
+    let names: Vec<&str> = shown.lines().collect();
+    if names[0] == names[1] { "the caller's".to_owned() } else { "another".to_owned() }
+}
+
+fn terminal_modes(mode: Mode, place: Place) -> String {
+    let script = "stty -icanon min 3 -ixon intr ^A onlcr; $CMD";
+    let output = Run::new(mode, place).start_script(&["sh", "-c"], script, &["stty", "-a"]).wait().code(0);
+    String::from_utf8_lossy(output.stdout_bytes()).replace("\r\n", " ")
 }
 
 fn files_left(mode: Mode, place: Place) -> String {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
-use crate::run::{Mode, Place, Run, Started, send};
+use crate::run::{BESIDE, Mode, Place, Run, Started, send};
 use crate::support::terminal::{eventually, state};
 use crate::table::{Row, check};
 
@@ -20,27 +20,20 @@ fn the_first_process_of_a_container_reaps_and_passes_signals_on() {
     let pid = "The first process is dsops.";
     let reaps = "dsops collects what is left to the first process.";
     let rows = vec![
-        Row::new("the command is process 1", move |mode, _| first(unshare, mode)).differs(
-            Mode::Supervise,
-            None,
-            pid,
-        ),
+        Row::new("the command is process 1", move |mode, _| first(unshare, mode)).differs(BESIDE, None, pid),
         Row::new("exit 7", move |mode, _| start(unshare, mode, &["sh", "-c", "exit 7"]).end()),
         Row::new("`SIGTERM`, caught", move |mode, _| caught(unshare, mode)),
-        Row::new("`SIGTERM`, not caught", move |mode, _| not_caught(unshare, mode)).differs(
-            Mode::Supervise,
-            None,
-            deaf,
-        ),
+        Row::new("`SIGTERM`, not caught", move |mode, _| not_caught(unshare, mode))
+            .differs(BESIDE, None, deaf),
         Row::new("the command ends by a signal", move |mode, _| {
             start(unshare, mode, &["probe", "raise", "6"]).end()
         })
         .shown("goes on: exit 97")
-        .differs(Mode::Supervise, None, deaf),
+        .differs(BESIDE, None, deaf),
         Row::new("orphans that end, under a command that collects none", move |mode, _| {
             orphans(unshare, mode)
         })
-        .differs(Mode::Supervise, None, reaps),
+        .differs(BESIDE, None, reaps),
     ];
     check("init", "as the first process", &[Place::Apart], &rows);
 }
@@ -98,7 +91,7 @@ fn orphans(unshare: &[&str], mode: Mode) -> String {
     let run = start(unshare, mode, &["sh", "-c", &script, "probe"]);
     run.ready();
     let first = children(run.pid())[0];
-    let command = usize::from(mode == Mode::Supervise);
+    let command = usize::from(mode.stays());
     let left = || children(first).len() - command;
     eventually("three orphans", || left() == 3);
     fs::write(run.path("../go"), "").expect("a file");

@@ -5,8 +5,11 @@ use crate::support::Output;
 use crate::support::terminal::Ctrl;
 use crate::table::{Row, check};
 
+const MASKED: &[Mode] = &[Mode::Mask];
+
 #[test]
 fn keys_and_the_window_do_what_they_do_without_dsops() {
+    let own_terminal = "The command sets the modes of a terminal of its own. That of dsops is raw meanwhile, and has its modes back at the end.";
     let rows = [
         Row::new("Ctrl-C, caught", |mode, _| typed(mode, &[(Ctrl::C, 2)])),
         Row::new("Ctrl-C twice, caught", |mode, _| typed(mode, &[(Ctrl::C, 2), (Ctrl::C, 2)])),
@@ -19,7 +22,15 @@ fn keys_and_the_window_do_what_they_do_without_dsops() {
         Row::new("another window size, then asked for", |mode, _| size_after(mode)),
         Row::new("hang-up, caught", |mode, _| hung_up(mode, "catch")),
         Row::new("hang-up, not caught", |mode, _| hung_up(mode, "plain")),
-        Row::new("the modes of the terminal after the command set them", |mode, _| modes(mode)),
+        Row::new("the modes of the terminal after the command set them", |mode, _| modes(mode)).differs(
+            MASKED,
+            None,
+            own_terminal,
+        ),
+        Row::new("the modes of the terminal after the command left other ones", |mode, _| modes_left(mode))
+            .differs(MASKED, None, own_terminal),
+        Row::new("Ctrl-C, where the command took it for a key like others", |mode, _| raw(mode)),
+        Row::new("Ctrl-V, Ctrl-C", |mode, _| quoted(mode)),
         Row::new("a password is read without an echo", |mode, _| password(mode)),
     ];
     check("keyboard", "at the terminal", &[Place::Terminal], &rows);
@@ -123,6 +134,36 @@ fn modes(mode: Mode) -> String {
     let end = run.end();
     let changed = if before == between { "not changed" } else { "as the command set them" };
     format!("{changed}, {end}")
+}
+
+/// Says whether modes outlive the command that set them.
+fn modes_left(mode: Mode) -> String {
+    let script = "stty icanon; $CMD; stty -a | grep -o -e '-*icanon'";
+    let run = Run::new(mode, Place::Terminal).start_script(&["sh", "-c"], script, &["stty", "-icanon"]);
+    let output = run.wait();
+    String::from_utf8_lossy(output.stdout_bytes()).replace("\r\n", ", ") + &end(output.status())
+}
+
+/// Presses Ctrl-C at a command that reads it, in a script that would end by the signal.
+fn raw(mode: Mode) -> String {
+    let command =
+        "stty -isig -icanon; echo ready; dd bs=1 count=1 2>/dev/null | od -An -tx1; stty isig icanon";
+    at_a_script(mode, command, "\u{3}")
+}
+
+fn quoted(mode: Mode) -> String {
+    at_a_script(mode, "echo ready; read -r line; printf %s \"$line\" | od -An -tx1", "\u{16}\u{3}\r")
+}
+
+/// Types to a command that a script goes on behind.
+fn at_a_script(mode: Mode, command: &str, keys: &str) -> String {
+    let run = Run::new(mode, Place::Terminal);
+    let mut run = run.start_script(&["sh", "-c"], "$CMD; echo went on", &["sh", "-c", command]);
+    run.until("ready");
+    run.terminal().type_(keys);
+    let output = run.wait();
+    let shown = String::from_utf8_lossy(output.stdout_bytes()).replace("\r\n", ",");
+    format!("{shown} {}", end(output.status()))
 }
 
 fn password(mode: Mode) -> String {

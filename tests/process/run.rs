@@ -11,7 +11,10 @@ use crate::support::terminal::{Terminal, eventually, state};
 use crate::support::{Dsops, Output, Running};
 
 /// Every way in which the table runs a command, in the order of its columns.
-pub(crate) const MODES: &[Mode] = &[Mode::Alone, Mode::Replace, Mode::Supervise];
+pub(crate) const MODES: &[Mode] = &[Mode::Alone, Mode::Replace, Mode::Supervise, Mode::Mask];
+
+/// The ways in which dsops stays beside the command.
+pub(crate) const BESIDE: &[Mode] = &[Mode::Supervise, Mode::Mask];
 
 /// Who starts the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +25,8 @@ pub(crate) enum Mode {
     Replace,
     /// dsops, which stays beside it.
     Supervise,
+    /// dsops, which stays beside it and masks its output.
+    Mask,
 }
 
 impl Mode {
@@ -31,7 +36,13 @@ impl Mode {
             Self::Alone => "without dsops",
             Self::Replace => "replace",
             Self::Supervise => "supervise",
+            Self::Mask => "masked",
         }
+    }
+
+    /// Says whether dsops stays beside the command.
+    pub(crate) fn stays(self) -> bool {
+        BESIDE.contains(&self)
     }
 
     /// Returns the options of `dsops exec`.
@@ -39,6 +50,7 @@ impl Mode {
         match self {
             Self::Alone | Self::Replace => &[],
             Self::Supervise => &["--supervise"],
+            Self::Mask => &["--mask"],
         }
     }
 }
@@ -63,7 +75,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn new(mode: Mode, place: Place) -> Self {
-        let dsops = Dsops::new().config("version: 1\nenvs: {dev: {A: {literal: one}}}");
+        let dsops = Dsops::new().config("version: 1\nenvs: {dev: {A: {literal: planned}}}");
         Self { mode, place, dsops, launch: Vec::new(), options: Vec::new() }
     }
 
@@ -263,6 +275,14 @@ pub(crate) fn send(pid: Pid, signal: i32) -> bool {
         .status()
         .expect("the probe")
         .success()
+}
+
+/// Returns the parent of a process.
+#[track_caller]
+pub(crate) fn parent(pid: Pid) -> Pid {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process that is there");
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    Pid::from_raw(line.and_then(|line| line.trim().parse().ok()).expect("a process id"))
 }
 
 /// Waits until a process has stopped.

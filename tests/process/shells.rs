@@ -1,6 +1,8 @@
 //! Pipelines, scripts and job control of real shells, with dsops in front of the command.
 
-use crate::run::{Mode, Place, Run, Started, end, probe, send, until_stopped};
+use nix::unistd::Pid;
+
+use crate::run::{Mode, Place, Run, Started, end, lives, parent, probe, send, until_stopped};
 use crate::support::terminal::{Ctrl, eventually, state};
 use crate::table::{Row, check};
 
@@ -8,9 +10,12 @@ const BASH: &[&str] = &["bash", "--norc", "--noediting", "-i"];
 const DASH: &[&str] = &["dash", "-i"];
 
 const PWR: i32 = 30;
+const MASKED: &[Mode] = &[Mode::Mask];
 
 #[test]
 fn shells_do_with_it_what_they_do_without_dsops() {
+    let unheard = "`SIGSTOP` cannot be passed on, and the command is in a session of its own. Its output waits, and Ctrl-Z or `kill -TSTP %1` stops both.";
+    let own_terminal = "It reads from a terminal of its own, and waits there for what is typed once dsops is in the foreground.";
     let mut rows = Vec::new();
     for (name, shell) in [("bash", BASH), ("dash", DASH)] {
         rows.push(Row::new(format!("{name}: Ctrl-Z, `fg`"), move |mode, _| stopped(mode, shell, "fg", None)));
@@ -20,18 +25,29 @@ fn shells_do_with_it_what_they_do_without_dsops() {
         rows.push(Row::new(format!("{name}: Ctrl-Z twice, with `fg` after each"), move |mode, _| {
             stopped_twice(mode, shell)
         }));
-        rows.push(Row::new(format!("{name}: `kill -STOP %1`, `fg`"), move |mode, _| {
-            stopped(mode, shell, "fg", Some("kill -STOP %1"))
-        }));
+        rows.push(
+            Row::new(format!("{name}: `kill -STOP %1`, `fg`"), move |mode, _| {
+                stopped(mode, shell, "fg", Some("kill -STOP %1"))
+            })
+            .differs(MASKED, None, unheard),
+        );
         rows.push(Row::new(format!("{name}: `kill -TSTP %1`, `fg`"), move |mode, _| {
             stopped(mode, shell, "fg", Some("kill -TSTP %1"))
         }));
         rows.push(Row::new(format!("{name}: `&`, `fg`, Ctrl-C"), move |mode, _| background(mode, shell)));
         rows.push(Row::new(format!("{name}: `&`, `kill %1`, `wait`"), move |mode, _| killed(mode, shell)));
-        rows.push(Row::new(format!("{name}: `&`, reads from the terminal"), move |mode, _| {
-            reads(mode, shell)
-        }));
+        rows.push(
+            Row::new(format!("{name}: `&`, reads from the terminal"), move |mode, _| reads(mode, shell))
+                .differs(MASKED, None, own_terminal),
+        );
         rows.push(Row::new(format!("{name}: Ctrl-Z in a pipeline, `fg`"), move |mode, _| piped(mode, shell)));
+        rows.push(Row::new(format!("{name}: Ctrl-Z in a script, `fg`"), move |mode, _| {
+            in_a_script(mode, shell)
+        }));
+        rows.push(Row::new(
+            format!("{name}: the modes after Ctrl-C, which `find … -exec …` ends by at once"),
+            move |mode, _| modes_after(mode, shell),
+        ));
         rows.push(Row::new(format!("{name}: the window closes with a job in it"), move |mode, _| {
             closed(mode, shell)
         }));
@@ -119,7 +135,15 @@ fn stopped(mode: Mode, shell: &[&str], on: &str, stop: Option<&str>) -> String {
         }
         Some(kill) => type_(&mut run, kill),
     }
-    until_stopped(command);
+    let leader = leader(&run, command);
+    until_stopped(leader);
+    let mut without = "";
+    if mode == Mode::Mask && stop.is_some_and(|kill| kill.contains("STOP")) {
+        assert!(lives(command) && state(command) != Some('T'));
+        without = "dsops alone stops, ";
+    } else {
+        until_stopped(command);
+    }
     until_foreground(&mut run, true);
     type_(&mut run, on);
     if on == "bg" {
@@ -130,7 +154,16 @@ fn stopped(mode: Mode, shell: &[&str], on: &str, stop: Option<&str>) -> String {
     send(command, PWR);
     run.until("got 30");
     send(command, PWR);
-    leave(run, 2)
+    format!("{without}{}", leave(run, 2))
+}
+
+/// Returns the process that the shell waits for: the command, or dsops.
+fn leader(run: &Started, command: Pid) -> Pid {
+    let mut pid = command;
+    while parent(pid) != run.pid() {
+        pid = parent(pid);
+    }
+    pid
 }
 
 fn stopped_twice(mode: Mode, shell: &[&str]) -> String {
@@ -175,13 +208,17 @@ fn reads(mode: Mode, shell: &[&str]) -> String {
     let (mut run, typed) = Run::new(mode, Place::Terminal).start_shell(shell, &["sh", "-c", script]);
     type_(&mut run, &format!("{typed} &"));
     let command = run.ready();
-    until_stopped(command);
+    let mut does = "waits";
+    if mode != Mode::Mask {
+        until_stopped(command);
+        does = "stops";
+    }
     type_(&mut run, "fg");
     until_foreground(&mut run, false);
     eventually("the job to go on", || state(command) != Some('T'));
     type_(&mut run, "word");
     run.until("read word");
-    leave(run, 0)
+    format!("{does}, {}", leave(run, 0))
 }
 
 fn piped(mode: Mode, shell: &[&str]) -> String {
@@ -198,6 +235,39 @@ fn piped(mode: Mode, shell: &[&str]) -> String {
     run.until("got 30");
     send(command, PWR);
     leave(run, 2)
+}
+
+/// Stops a script by the key, with the command that it waits for.
+fn in_a_script(mode: Mode, shell: &[&str]) -> String {
+    let (mut run, typed) = Run::new(mode, Place::Terminal).start_shell(shell, &["probe", "plain", "20"]);
+    std::fs::write(run.path("script"), format!("{typed}; exit $?")).expect("a file");
+    type_(&mut run, "sh ./script");
+    let command = run.ready();
+    until_foreground(&mut run, false);
+    run.terminal().key(Ctrl::Z);
+    until_stopped(command);
+    until_foreground(&mut run, true);
+    type_(&mut run, "fg");
+    until_foreground(&mut run, false);
+    send(command, PWR);
+    run.until("got 30");
+    send(command, PWR);
+    leave(run, 2)
+}
+
+/// Starts the command from a program that ends by the key before the command has, which leaves the terminal to the shell.
+fn modes_after(mode: Mode, shell: &[&str]) -> String {
+    let command = "trap 'until test -e ../go; do sleep 0.01; done; exit 3' INT; echo ready $$; \
+                   while :; do sleep 0.02; done";
+    let (mut run, typed) = Run::new(mode, Place::Terminal).start_shell(shell, &["sh", "-c", command]);
+    type_(&mut run, &format!("stty -a >before; find . -prune -exec {typed} ';'"));
+    let command = run.ready();
+    until_foreground(&mut run, false);
+    run.terminal().key(Ctrl::C);
+    until_foreground(&mut run, true);
+    type_(&mut run, "stty -a >after; touch ../go; cmp before after");
+    eventually("the end of the command", || !lives(command));
+    leave(run, 0)
 }
 
 /// Hangs up with a job in the foreground of a shell.

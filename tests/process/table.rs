@@ -34,7 +34,7 @@ pub(crate) struct Row {
 
 /// A cell that is not as without dsops.
 struct Exception {
-    mode: Mode,
+    modes: &'static [Mode],
     place: Option<Place>,
     why: &'static str,
 }
@@ -72,16 +72,22 @@ impl Row {
         self
     }
 
-    /// Says that a mode differs, by design, and why.
-    pub(crate) fn differs(mut self, mode: Mode, place: impl Into<Option<Place>>, why: &'static str) -> Self {
-        self.exceptions.push(Exception { mode, place: place.into(), why });
+    /// Says that some modes differ, by design, and why.
+    pub(crate) fn differs(
+        mut self,
+        modes: &'static [Mode],
+        place: impl Into<Option<Place>>,
+        why: &'static str,
+    ) -> Self {
+        self.exceptions.push(Exception { modes, place: place.into(), why });
         self
     }
 
     fn exception(&self, mode: Mode, place: Place) -> Option<&Exception> {
-        self.exceptions
-            .iter()
-            .find(|exception| exception.mode == mode && exception.place.is_none_or(|listed| listed == place))
+        let is_for = |exception: &&Exception| {
+            exception.modes.contains(&mode) && exception.place.is_none_or(|listed| listed == place)
+        };
+        self.exceptions.iter().find(is_for)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A time limit does what timeout(1) does.
 
-use crate::run::{Mode, Place, Run, end};
+use crate::run::{BESIDE, Mode, Place, Run, end};
 use crate::table::{Row, check};
 
 #[test]
@@ -18,11 +18,7 @@ fn a_time_limit_does_what_the_program_of_that_name_does() {
             "takes a moment to clean up after `SIGTERM`",
             "trap 'sleep 0.1; echo clean; exit' TERM; while :; do sleep 0.02; done",
         ),
-        row("ignores `SIGTERM`", "trap '' TERM; while :; do sleep 0.02; done").differs(
-            Mode::Supervise,
-            None,
-            killed,
-        ),
+        row("ignores `SIGTERM`", "trap '' TERM; while :; do sleep 0.02; done").differs(BESIDE, None, killed),
         row("has stopped", "kill -STOP $$; exec sleep 60"),
         row("has a child that keeps the output open", "sleep 60 & wait"),
     ];
@@ -30,7 +26,11 @@ fn a_time_limit_does_what_the_program_of_that_name_does() {
 }
 
 fn row(name: &str, script: &'static str) -> Row {
-    Row::new(name, move |mode, place| limited(mode, place, script)).modes(&[Mode::Alone, Mode::Supervise])
+    Row::new(name, move |mode, place| limited(mode, place, script)).modes(&[
+        Mode::Alone,
+        Mode::Supervise,
+        Mode::Mask,
+    ])
 }
 
 /// Runs a script for as long as it may, and says what it wrote and how the limit ended it.

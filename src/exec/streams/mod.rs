@@ -157,13 +157,14 @@ impl Streams {
         sender: &UnboundedSender<()>,
         side: &mut ChildSide,
     ) -> io::Result<()> {
-        let takes_input = !dsops_os::started_with().closed[0] && io::stdin().is_terminal();
-        let (inner, child) = Inner::open(takes_input)?;
+        let outer = Outer::find()?.map(Arc::new);
+        let (inner, child) = Inner::open(outer.as_deref())?;
         let inner = Arc::new(inner);
         self.copy(mask, inner.master().try_clone_to_owned()?, Output::Standard, sender)?;
-        let outer = takes_input.then(|| Arc::new(Outer::new()));
         if let Some(outer) = &outer {
-            side.stdin = Some(child.try_clone()?);
+            if outer.is_stdin() {
+                side.stdin = Some(child.try_clone()?);
+            }
             outer.take();
         }
         side.stdout = Some(child);
@@ -206,11 +207,12 @@ impl Streams {
     }
 
     /// Lets what is typed through, once the command is there to get it: before, a key would reach nobody.
-    pub(super) fn begin(&mut self) -> io::Result<()> {
+    pub(super) fn begin(&mut self, command: Pid) -> io::Result<()> {
         if let Some(terminal) = &mut self.terminal
             && let Some(outer) = &terminal.outer
         {
-            terminal.keyboard = Some(Keyboard::start(Arc::clone(outer), Arc::clone(&terminal.inner))?);
+            terminal.keyboard =
+                Some(Keyboard::start(Arc::clone(outer), Arc::clone(&terminal.inner), command)?);
         }
         Ok(())
     }

@@ -1,13 +1,19 @@
 //! The terminal that dsops was started on: raw while the command has a terminal of its own.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::unistd::getpgrp;
+use rustix::fs::{Mode, OFlags, open};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
-/// The terminal on standard input.
-pub(super) struct Outer(Mutex<State>);
+/// The terminal that is typed on.
+pub(super) struct Outer {
+    terminal: OwnedFd,
+    is_stdin: bool,
+    state: Mutex<State>,
+}
 
 struct State {
     /// The modes from before, while the terminal is raw.
@@ -17,8 +23,37 @@ struct State {
 }
 
 impl Outer {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(State { before: None, away: false }))
+    /// Returns the terminal on standard input; where something else is there, the one that dsops is controlled from,
+    /// if standard output is it: a command may ask on `/dev/tty`. None where nobody can type.
+    pub(super) fn find() -> io::Result<Option<Self>> {
+        let is_stdin = !dsops_os::started_with().closed[0] && io::stdin().is_terminal();
+        let terminal = if is_stdin {
+            io::stdin().as_fd().try_clone_to_owned()?
+        } else if tcgetpgrp(io::stdout()).is_ok()
+            && let Ok(terminal) =
+                open("/dev/tty", OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
+        {
+            terminal
+        } else {
+            return Ok(None);
+        };
+        let state = Mutex::new(State { before: None, away: false });
+        Ok(Some(Self { terminal, is_stdin, state }))
+    }
+
+    /// Returns what is read from.
+    pub(super) fn terminal(&self) -> BorrowedFd<'_> {
+        self.terminal.as_fd()
+    }
+
+    /// Says whether it is standard input, which the command then gets a terminal of its own for.
+    pub(super) fn is_stdin(&self) -> bool {
+        self.is_stdin
+    }
+
+    /// Says whether dsops is in the foreground.
+    pub(super) fn is_ours(&self) -> bool {
+        is_ours(self.terminal())
     }
 
     /// Makes the terminal raw, where dsops is in its foreground. Each key then goes to the command's own
@@ -26,16 +61,16 @@ impl Outer {
     pub(super) fn take(&self) {
         let mut state = self.state();
         state.away = false;
-        state.take();
+        state.take(self.terminal());
     }
 
     /// Says whether keys are for the command by now, and takes the terminal where dsops has come to its foreground.
     pub(super) fn is_taken(&self) -> bool {
         let mut state = self.state();
         if !state.away {
-            state.take();
+            state.take(self.terminal());
         }
-        state.before.is_some() && is_ours()
+        state.before.is_some() && self.is_ours()
     }
 
     /// Gives the terminal its modes back.
@@ -44,33 +79,42 @@ impl Outer {
     pub(super) fn give_back(&self) {
         let mut state = self.state();
         state.away = true;
-        if let Some(modes) = state.before.take()
-            && is_ours()
-        {
-            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &modes);
-        }
+        state.give_back(self.terminal());
+    }
+
+    /// Gives the terminal its modes back until it is asked for next.
+    pub(super) fn lend(&self) {
+        self.state().give_back(self.terminal());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn take(&mut self) {
-        if self.before.is_some() || !is_ours() {
+    fn take(&mut self, terminal: BorrowedFd<'_>) {
+        if self.before.is_some() || !is_ours(terminal) {
             return;
         }
-        let Ok(modes) = tcgetattr(io::stdin()) else { return };
+        let Ok(modes) = tcgetattr(terminal) else { return };
         let mut raw = modes.clone();
         raw.make_raw();
-        if tcsetattr(io::stdin(), OptionalActions::Now, &raw).is_ok() {
+        if tcsetattr(terminal, OptionalActions::Now, &raw).is_ok() {
             self.before = Some(modes);
+        }
+    }
+
+    fn give_back(&mut self, terminal: BorrowedFd<'_>) {
+        if let Some(modes) = self.before.take()
+            && is_ours(terminal)
+        {
+            let _ = tcsetattr(terminal, OptionalActions::Now, &modes);
         }
     }
 }
 
-/// Says whether dsops is in the foreground of the terminal.
-fn is_ours() -> bool {
-    tcgetpgrp(io::stdin()).is_ok_and(|group| group.as_raw_pid() == getpgrp().as_raw())
+/// Says whether dsops is in the foreground of a terminal.
+fn is_ours(terminal: BorrowedFd<'_>) -> bool {
+    tcgetpgrp(terminal).is_ok_and(|group| group.as_raw_pid() == getpgrp().as_raw())
 }
