@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{keeper, session, start};
+use super::{keeper, session, start, witness};
 
 /// The first argument of a process that keeps files. No user types it, and no command has such a name.
 pub(super) const KEEPER: &str = "__keep";
@@ -25,6 +25,7 @@ pub fn inner(args: &[OsString]) -> Option<u8> {
     ASKED.store(true, Ordering::Relaxed);
     match args {
         [_, task, args @ ..] if task == KEEPER => Some(keeper::keep(args)),
+        [_, task] if task == witness::WORD => Some(witness::witness()),
         [_, task, args @ ..] if task == session::WORD => Some(session::keep(args)),
         [_, task, args @ ..] if task == start::WORD => Some(start::start(args)),
         _ => None,

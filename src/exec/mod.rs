@@ -17,6 +17,7 @@ mod start;
 mod streams;
 mod supervise;
 mod target;
+mod witness;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

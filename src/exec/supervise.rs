@@ -25,6 +25,7 @@ use super::signals::{Received, Sender, Signals};
 use super::spawn::Beside;
 use super::streams::Streams;
 use super::target::{Group, Target};
+use super::witness::Witness;
 use super::{Command, ExecError, ExecErrorKind, Files, Hardened};
 use crate::environment::ChildEnvironment;
 use crate::exit;
@@ -155,6 +156,8 @@ pub fn supervise(
             files: &files,
             kill_after: supervision.kill_after,
             tell: supervision.tell,
+            // Without one, what is sent to all of the group reaches the command twice.
+            witness: RefCell::new((group == Group::Shared).then(Witness::call).and_then(Result::ok)),
             deadline: supervision.timeout.and_then(|time| Instant::now().checked_add(time)),
         };
         let mut changes = supervision.changes.unwrap_or_else(Changes::none);
@@ -179,6 +182,8 @@ struct Supervisor<'a> {
     files: &'a RefCell<Files>,
     kill_after: Duration,
     tell: &'a dyn Fn(&str),
+    /// Tells which signals were for all of the group, where the command shares that of dsops.
+    witness: RefCell<Option<Witness>>,
     deadline: Option<Instant>,
 }
 
@@ -261,7 +266,7 @@ impl Supervisor<'_> {
                 was_told_to_end: false,
             };
             for received in std::mem::take(&mut early) {
-                run.pass_on(received);
+                self.pass_on(&mut run, received);
             }
             let mut outcome = self.watch(&mut run, changes).await?;
             if let Some(streams) = &mut run.streams {
@@ -300,7 +305,7 @@ impl Supervisor<'_> {
                     if received.signal == libc::SIGCHLD {
                         run.collect(changes);
                     }
-                    run.pass_on(received);
+                    self.pass_on(run, received);
                 }
                 () = until(run.due) => self.advance(run),
                 Some(change) = changes.stream.next() => {
@@ -334,6 +339,20 @@ impl Supervisor<'_> {
                     Err(_) => return early,
                 },
             }
+        }
+    }
+
+    /// Passes a signal on, where the command has not had it with the rest of the group.
+    fn pass_on(&self, run: &mut Run, received: Received) {
+        // Whoever ends dsops means the command, and not the one that would follow it.
+        if ends(received.signal) {
+            run.following = None;
+            run.was_told_to_end = true;
+        }
+        let mut witness = self.witness.borrow_mut();
+        let witness = witness.as_mut().filter(|_| run.target.shares_group());
+        if !witness.is_some_and(|witness| witness.has_seen(received.signal)) {
+            run.pass_on(received);
         }
     }
 
@@ -402,11 +421,6 @@ impl Run {
     }
 
     fn pass_on(&mut self, received: Received) {
-        // Whoever ends dsops means the command, and not the one that would follow it.
-        if ends(received.signal) {
-            self.following = None;
-            self.was_told_to_end = true;
-        }
         let foreground = self.streams.as_ref().and_then(Streams::foreground);
         if received.signal == libc::SIGWINCH
             && foreground.is_some()

@@ -122,6 +122,11 @@ impl Target {
         }
     }
 
+    /// Says whether it is in the group of dsops.
+    pub(super) fn shares_group(self) -> bool {
+        self.group == Group::Shared
+    }
+
     /// Sends to the command and, where it leads a group, to all of it.
     pub(super) fn send(self, signal: i32) {
         let command = self.command.as_raw();

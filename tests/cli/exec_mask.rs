@@ -305,6 +305,7 @@ fn time_is_up_for_a_stopped_command_too() {
     let _ = terminal
         .type_("$D exec --env dev --mask --timeout 1s -- sh -c 'echo u''p; kill -STOP $$; exec sleep 60'; echo \"<$?>\"\r")
         .until("up");
+    // Stopped as by the key, which is what the job of dsops is stopped by.
     let _ = terminal.until("<148>");
     let _ = terminal.until("outer> ");
     let _ = terminal.type_("fg\r").until("exec");

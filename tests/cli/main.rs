@@ -26,6 +26,8 @@ mod environment_options;
 #[cfg(test)]
 mod exec;
 #[cfg(test)]
+mod exec_group;
+#[cfg(test)]
 mod exec_mask;
 #[cfg(test)]
 mod exec_options;

@@ -12,7 +12,7 @@ export DSOPS
 
 # The packages that the scripts use, as `program:package`.
 packages=(age:age gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon secret-tool:libsecret-tools
-    mksh:mksh yash:yash zsh:zsh)
+    mksh:mksh yash:yash zsh:zsh fish:fish jq:jq)
 missing=()
 for pair in "${packages[@]}"; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")

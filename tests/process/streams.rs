@@ -30,7 +30,11 @@ fn the_command_has_the_descriptors_of_the_caller_and_no_more() {
                 script_shows(mode, place, script, &["probe", "show", "descriptors"])
             });
             let row = row.shown("the caller's");
-            if script.contains("../out") { row.differs(&[Mode::Mask], None, PIPED) } else { row }
+            if script.contains("../out") {
+                row.differs(&[Mode::Mask], None, PIPED).shown_as("a pipe")
+            } else {
+                row
+            }
         })
         .collect();
     rows.extend([

@@ -37,6 +37,8 @@ struct Exception {
     modes: &'static [Mode],
     place: Option<Place>,
     why: &'static str,
+    /// What the page shows in place of what came: that is of this machine.
+    shown: Option<&'static str>,
 }
 
 impl Row {
@@ -79,7 +81,15 @@ impl Row {
         place: impl Into<Option<Place>>,
         why: &'static str,
     ) -> Self {
-        self.exceptions.push(Exception { modes, place: place.into(), why });
+        self.exceptions.push(Exception { modes, place: place.into(), why, shown: None });
+        self
+    }
+
+    /// Shows this in the page for the difference that was said last: what comes is of this machine.
+    pub(crate) fn shown_as(mut self, text: &'static str) -> Self {
+        if let Some(exception) = self.exceptions.last_mut() {
+            exception.shown = Some(text);
+        }
         self
     }
 
@@ -177,7 +187,7 @@ fn markdown(first: &str, places: &[Place], rows: &[Row], seen: &Seen) -> String 
                             notes.push(exception.why);
                             notes.len() - 1
                         });
-                        format!("{here} ({})", number + 1)
+                        format!("{} ({})", exception.shown.unwrap_or(here), number + 1)
                     }
                 };
                 let _ = write!(page, " {} |", text.replace('|', "\\|"));
