@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::environment::{ACTIVE, HOOK, VARIABLES, Values, outer, say_names, set_by_outer};
 use super::session::Session;
-use super::{Outcome, Stop};
+use super::{Outcome, Stop, ci};
 use crate::diagnostics::Diagnostic;
 
 /// Print statements with which a shell takes over the variables of an environment
@@ -67,6 +67,8 @@ impl Env {
             .collect();
         let replaced = given.iter().filter(|(name, value)| replaces(&theirs, name, value));
         say_names(session, &replaced.map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>());
+        // The script that evaluates the statements has a log. Stdout belongs to them.
+        let _ = ci::mask(session, super::mask::masked(&plan, &resolution), &[ci::Stream::Stderr]);
         session.output.stdout(&statements(session, shell, self.values.name(), &given)?)?;
         Ok(exit::OK)
     }

@@ -156,8 +156,7 @@ pub fn supervise(
             files: &files,
             kill_after: supervision.kill_after,
             tell: supervision.tell,
-            // Without one, what is sent to all of the group reaches the command twice.
-            witness: RefCell::new((group == Group::Shared).then(Witness::call).and_then(Result::ok)),
+            witness: RefCell::default(),
             deadline: supervision.timeout.and_then(|time| Instant::now().checked_add(time)),
         };
         let mut changes = supervision.changes.unwrap_or_else(Changes::none);
@@ -246,6 +245,9 @@ impl Supervisor<'_> {
             };
             let side = side.unwrap_or_default();
             let group = if side.terminal { Group::Session } else { self.group };
+            if group == Group::Shared {
+                self.call_witness();
+            }
             let beside = Beside { side, leads_group: group == Group::Own, mask: self.signals.mask_before() };
             let started = beside.spawn(&launch, self.hardened)?;
             // With it go the values.
@@ -291,6 +293,14 @@ impl Supervisor<'_> {
                 Outcome::End(ended) => return Ok(ended),
                 Outcome::Start(following) => Following { launch, mask } = *following,
             }
+        }
+    }
+
+    /// Sees to it that there is a witness. Without one, what is sent to all of the group reaches the command twice.
+    fn call_witness(&self) {
+        let mut witness = self.witness.borrow_mut();
+        if witness.is_none() {
+            *witness = Witness::call().ok();
         }
     }
 

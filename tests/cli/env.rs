@@ -131,3 +131,11 @@ fn other_shells_get_their_own_language() {
     let output = run("sh", FILE, "dsops env --env dev --shell nu").code(0);
     assert_eq!(output.json()["B"], "it's");
 }
+
+#[test]
+fn in_ci_the_values_are_masked_before_the_script_has_them() {
+    let file = "envs: {dev: {A: {literal: a-long-value}}}\n";
+    let run = Dsops::new().config(file).env("GITHUB_ACTIONS", "true").args(["env", "--env", "dev"]);
+    let output = run.run().code(0).stderr_has("::add-mask::a-long-value\n");
+    assert!(!String::from_utf8_lossy(output.stdout_bytes()).contains("add-mask"), "{output}");
+}

@@ -11,7 +11,7 @@ use crate::support::infisical::{Fault, Generation};
 
 /// Says its value, and ends with 3 when it is asked to end.
 const SERVICE: &str =
-    "trap 'exit 3' TERM; trap 'echo hup' HUP; echo \"start $A\"; while :; do sleep 0.05; done";
+    "trap 'exit 3' TERM; trap 'echo usr2' USR2; echo \"start $A\"; while :; do sleep 0.05; done";
 
 const FILE: &str = "secretStores: {d: {type: dotenv, path: values.env}}\nenvs: {dev: {A: {from: d/A}}}";
 
@@ -92,12 +92,12 @@ fn a_command_that_ends_is_not_started_again() {
 
 #[test]
 fn a_signal_instead_of_a_restart() {
-    let (run, values) = of_file(&["--signal", "hup"], SERVICE);
+    let (run, values) = of_file(&["--signal", "usr2"], SERVICE);
     let running = run.start();
     running.until_stdout("start one");
     put(&values, "A=two\n");
-    running.until_stdout("hup").signal(Signal::SIGTERM);
-    let _ = running.wait().code(3).stdout("start one\nhup\n").stderr_has("the command gets SIGHUP");
+    running.until_stdout("usr2").signal(Signal::SIGTERM);
+    let _ = running.wait().code(3).stdout("start one\nusr2\n").stderr_has("the command gets SIGUSR2");
 }
 
 #[test]
@@ -229,9 +229,9 @@ fn files_hold_the_new_values_when_the_signal_comes() {
     let dsops = Dsops::new().config(config).file("values.env", "A=one\n").file("files/keep", "");
     let values = dsops.path("values.env");
     let args =
-        ["exec", "--env", "dev", "--watch", "--interval", "1h", "--debounce", "100ms", "--signal", "HUP"];
+        ["exec", "--env", "dev", "--watch", "--interval", "1h", "--debounce", "100ms", "--signal", "USR2"];
     let script =
-        "trap 'echo $(cat $A)' HUP; trap 'exit 3' TERM; echo $(cat $A); while :; do sleep 0.05; done";
+        "trap 'echo $(cat $A)' USR2; trap 'exit 3' TERM; echo $(cat $A); while :; do sleep 0.05; done";
     let running = dsops.args(args).args(["--files-dir", "files", "--", "sh", "-c", script]).start();
     running.until_stdout("one");
     put(&values, "A=two\n");

@@ -70,6 +70,7 @@ class Terminal:
             os.closerange(3, 1024)
             os.chdir(directory)
             os.execvpe(argv[0], argv, env)
+        self.name = os.path.basename(env.get("SHELL", argv[0]))
         self.shown = b""
         self.mark = 0
 
@@ -97,7 +98,7 @@ class Terminal:
         end = time.monotonic() + LIMIT
         while not re.search(wanted, self.text()):
             if time.monotonic() > end or not self.read(0.2):
-                check(f"never shown: {wanted}", bool(re.search(wanted, self.text())), self.text()[-1500:])
+                check(f"{self.name}: never shown: {wanted}", bool(re.search(wanted, self.text())), self.text()[-1500:])
                 return False
         return True
 
@@ -201,14 +202,16 @@ def prompts():
             # A program in the foreground can be stopped and goes on: job control is the shell's own.
             if shell in ("bash", "zsh", "fish"):
                 terminal.mark = len(terminal.shown)
-                os.write(terminal.fd, b"sh -c 'echo run''ning; sleep 60'\r")
+                # It waits by itself: a stop between vfork(2) and execve(2) of a program would hold its parent, too.
+                os.write(terminal.fd, b"sh -c 'echo run''ning; read line'\r")
                 terminal.until(r"running\s")
                 terminal.mark = len(terminal.shown)
                 os.write(terminal.fd, b"\x1a")
                 terminal.until(r"(?i)(stopped|suspended|has stopped)[\s\S]*\(dsops:dev\)")
-                terminal.say("kill -9 %1", r"(?i)killed|SIGKILL|dev")
                 # The shell has to have seen its end, or it would ask before it goes.
-                terminal.say("wait; echo go''ne", r"gone\s")
+                terminal.say("kill -9 %1; sleep 0.5; echo go''ne", r"gone\s")
+                if shell != "fish":
+                    terminal.until(r"(?i)killed")
         os.write(terminal.fd, b"exit 7\r" if shell != "nu" else b"exit 7\r")
         code = terminal.code()
         # A shell with a stopped job asks once more.
@@ -275,16 +278,22 @@ def hooks():
         terminal.say("cd ../broken", r"`dev` is not loaded: [^\n]*exited with code 1[\s\S]*own> ")
         terminal.say(show, rf"<{none}><own>\s[\s\S]*own> ")
         terminal.say(show, rf"<{none}><own>\s[\s\S]*own> ")
-        terminal.mark = len(terminal.shown)
-        os.write(terminal.fd, b"cd ../slow\r")
-        end = time.monotonic() + LIMIT
-        while not os.path.exists(os.path.join(ROOT, "slow/runs")) and time.monotonic() < end:
-            terminal.read(0.1)
-        terminal.interrupt()
-        terminal.until(r"own> ")
-        terminal.say(show, rf"<{none}><own>\s[\s\S]*own> ")
-        terminal.say(show, rf"<{none}><own>\s[\s\S]*own> ")
-        for name in ("slow/runs", "broken/runs"):
+        interrupted = ["slow/runs"]
+        if shell == "nu":
+            # The interruption also ends what draws Nushell's own prompt, and at times does not get past Nushell.
+            not_run.append("nu: Ctrl-C during a fetch, which Nushell handles in a way of its own each time")
+            interrupted = []
+        else:
+            terminal.mark = len(terminal.shown)
+            os.write(terminal.fd, b"cd ../slow\r")
+            end = time.monotonic() + LIMIT
+            while not os.path.exists(os.path.join(ROOT, "slow/runs")) and time.monotonic() < end:
+                terminal.read(0.1)
+            terminal.interrupt()
+            terminal.until(r"own> ")
+            terminal.say(show, rf"<{none}><own>\s[\s\S]*own> ")
+            terminal.say(show, rf"<{none}><own>\s[\s\S]*own> ")
+        for name in [*interrupted, "broken/runs"]:
             with open(os.path.join(ROOT, name), encoding="utf-8") as file:
                 runs = file.read().count("run")
             check(f"{shell}: {name} once", runs == 1, str(runs))

@@ -46,8 +46,13 @@ impl Forms {
             return;
         }
         // The newline at the end of a file is no secret, and the output would lose a line break with it.
-        let bare = text.strip_suffix(b"\n").map_or(text, |text| text.strip_suffix(b"\r").unwrap_or(text));
-        let text = if bare.len() < SHORTEST { text } else { bare };
+        let text = match text.strip_suffix(b"\n") {
+            Some(bare) => {
+                let end = bare.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last + 1);
+                bare.get(..end).filter(|bare| bare.len() >= SHORTEST).unwrap_or(text)
+            }
+            None => text,
+        };
         let mut pieces = text.chunks_exact(PIECE);
         for piece in &mut pieces {
             self.0.push(Zeroizing::new(piece.to_vec()));
