@@ -98,6 +98,34 @@ enum Command {
     Version(version::Version),
 }
 
+/// `exec` without the other commands.
+#[derive(Debug, Parser)]
+#[command(name = "dsops")]
+struct ExecAlone {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Alone,
+}
+
+#[derive(Debug, Subcommand)]
+enum Alone {
+    Exec(exec::Exec),
+}
+
+/// Reads the command line.
+///
+/// To build the tree of all commands takes longer than to do what most starts are for. So `exec` is tried alone;
+/// whatever that is not, a mistake or a question for help, the whole tree answers.
+fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    if args.iter().any(|arg| arg == "exec")
+        && let Ok(ExecAlone { global, command: Alone::Exec(command) }) = ExecAlone::try_parse_from(args)
+    {
+        return Ok(Cli { global, command: Command::Exec(command) });
+    }
+    Cli::try_parse_from(args)
+}
+
 /// Why a command ends without having done what was asked.
 #[derive(Debug)]
 pub(crate) enum Stop {
@@ -133,7 +161,7 @@ pub(crate) fn main() -> u8 {
     if completion::answer(&args, &env) {
         return exit::OK;
     }
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match parse(&args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &args, &env),
     };
