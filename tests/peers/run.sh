@@ -44,7 +44,8 @@ for script in "$here"/*; do
         table+=("run|$name|")
         while read -r line; do table+=("not run|$name|$line"); done < <(grep 'not run' "$place/.log" || true)
     fi
-    rm -rf "$place"
+    # A shell of a script may still be writing its completions in the background.
+    rm -rf "$place" 2>/dev/null || { sleep 2; rm -rf "$place" || true; }
 done
 
 for row in "${table[@]+"${table[@]}"}"; do
