@@ -1,7 +1,8 @@
 //! The program as its own servant: what dsops starts itself again for, before it reads a command line.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -38,14 +39,22 @@ pub fn inner(args: &[OsString]) -> Option<u8> {
 ///
 /// `Unsupported` in a program that would not know the task.
 pub(super) fn ourselves(task: &str) -> std::io::Result<Command> {
+    let mut command = Command::new(program()?);
+    command.arg0("dsops").arg(task);
+    Ok(command)
+}
+
+/// Returns the path of this very program.
+///
+/// # Errors
+///
+/// `Unsupported` in a program that would not know a task.
+pub(super) fn program() -> std::io::Result<PathBuf> {
     if !ASKED.load(Ordering::Relaxed) {
         return Err(std::io::ErrorKind::Unsupported.into());
     }
-    let program: OsString = match cfg!(any(target_os = "linux", target_os = "android")) {
-        true => OsStr::new(OURSELVES).to_owned(),
-        false => std::env::current_exe()?.into(),
-    };
-    let mut command = Command::new(program);
-    command.arg0("dsops").arg(task);
-    Ok(command)
+    match cfg!(any(target_os = "linux", target_os = "android")) {
+        true => Ok(PathBuf::from(OURSELVES)),
+        false => std::env::current_exe(),
+    }
 }

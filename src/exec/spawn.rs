@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_s
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Pid, getpid, pipe2};
 
+use super::inner;
 use super::launch::{Launch, cannot_enter};
 use super::start::{Failure, Steps, Told};
 use super::{ExecError, ExecErrorKind, Hardened};
@@ -72,6 +74,10 @@ impl Beside<'_> {
         let child = spawned.map_err(|errno| match errno {
             Errno::ENOENT => ExecError::new(ExecErrorKind::Failed, "dsops cannot find its own program")
                 .help("see that `/proc` is mounted, or let the command take the place of dsops"),
+            Errno::ENOTSUP => {
+                ExecError::new(ExecErrorKind::Failed, "this program does not know the tasks of dsops")
+                    .help("call `dsops::exec::inner` first of all, or let the command take the place of it")
+            }
             errno => launch.explain(errno),
         })?;
         let told = Told::wait(File::from(report));
@@ -126,10 +132,10 @@ impl Beside<'_> {
     }
 }
 
-/// Returns the path of this very program, also where its file has been replaced since.
+/// Returns the path of this very program, or what posix_spawn(3) and execve(2) would fail with where there is none.
 pub(super) fn myself() -> nix::Result<PathBuf> {
-    if cfg!(any(target_os = "linux", target_os = "android")) {
-        return Ok(PathBuf::from("/proc/self/exe"));
-    }
-    std::env::current_exe().map_err(|_| Errno::ENOENT)
+    inner::program().map_err(|error| match error.kind() {
+        ErrorKind::Unsupported => Errno::ENOTSUP,
+        _ => Errno::ENOENT,
+    })
 }

@@ -5,7 +5,7 @@
 //! `env: {NAME: $(NAME)}`.
 
 use super::error::RenderError;
-use super::{Variable, each, is_name};
+use super::{Variable, each, is_name, text_of};
 use crate::transform::buffer::Buffer;
 
 /// Names that start so are not available to tasks and scripts ("Define variables", section "Variable names").
@@ -22,10 +22,7 @@ pub(super) fn render(variables: &[Variable<'_>]) -> Result<Buffer, Vec<RenderErr
             return Err(RenderError::name_because(name, why)
                 .help("give the variable another name, or pass it with `dsops exec`"));
         }
-        let value = value.expose_str().ok_or_else(|| RenderError::not_text(name))?;
-        if value.contains('\0') {
-            return Err(RenderError::nul(name));
-        }
+        let value = text_of(name, value)?;
         if value.contains(['\n', '\r']) {
             let why = format!("`{name}` has more than one line, and Azure Pipelines refuses secrets that do");
             return Err(RenderError::value(name, why));

@@ -4,7 +4,7 @@
 //! no line of 64 KiB, so each variable has its own.
 
 use super::error::{RenderError, RenderErrorKind};
-use super::{Variable, each, is_name};
+use super::{Variable, each, is_name, text_of};
 use crate::transform::buffer::Buffer;
 
 /// The longest line that the agent reads, in bytes: `MaxScanTokenSize` of Go's bufio, with the end of the line.
@@ -21,10 +21,7 @@ pub(super) fn render(variables: &[Variable<'_>]) -> Result<Buffer, Vec<RenderErr
             return Err(RenderError::name_because(name, why)
                 .help("give the variable another name, or pass it with `dsops exec`"));
         }
-        let value = value.expose_str().ok_or_else(|| RenderError::not_text(name))?;
-        if value.contains('\0') {
-            return Err(RenderError::nul(name));
-        }
+        let value = text_of(name, value)?;
         let start = text.len();
         text.extend(format!("{{\"{name}\":").as_bytes());
         serde_json::to_writer(&mut *text, value)

@@ -4,7 +4,7 @@
 //! `pkg/kvfile` in docker/cli. It takes each line as it is, so that no value can have two, and no line of 64 KiB.
 
 use super::error::RenderError;
-use super::{Variable, each, is_name};
+use super::{Variable, each, is_name, text_of};
 use crate::transform::buffer::Buffer;
 
 /// The longest line that is read, in bytes: `MaxScanTokenSize` of Go's bufio, with the end of the line.
@@ -16,10 +16,7 @@ pub(super) fn render(variables: &[Variable<'_>]) -> Result<Buffer, Vec<RenderErr
         if !is_name(name) {
             return Err(RenderError::name(name));
         }
-        let value = value.expose_str().ok_or_else(|| RenderError::not_text(name))?;
-        if value.contains('\0') {
-            return Err(RenderError::nul(name));
-        }
+        let value = text_of(name, value)?;
         let instead = "run docker under `dsops exec` with `--env` and the name alone, or use the transform `base64_encode`";
         if value.contains('\n') {
             let why = format!("`{name}` has more than one line, which docker's env files cannot hold");

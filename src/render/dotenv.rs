@@ -15,7 +15,7 @@
 //! says who does not. `docker run --env-file` knows no quotes at all: it is not among these readers.
 
 use super::error::RenderError;
-use super::{Note, Variable, each, is_name};
+use super::{Note, Variable, each, is_name, text_of};
 use crate::transform::buffer::Buffer;
 
 /// Renders the lines, and notes what some readers misread.
@@ -24,10 +24,7 @@ pub(super) fn render(variables: &[Variable<'_>], notes: &mut Vec<Note>) -> Resul
         if !is_name(name) {
             return Err(RenderError::name(name));
         }
-        let value = value.expose_str().ok_or_else(|| RenderError::not_text(name))?;
-        if value.contains('\0') {
-            return Err(RenderError::nul(name));
-        }
+        let value = text_of(name, value)?;
         let quotes = Quotes::around(value);
         text.extend(name.as_bytes());
         text.push(b'=');

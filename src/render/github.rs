@@ -5,7 +5,7 @@
 //! each value has a random one of its own that does not stand in it.
 
 use super::error::RenderError;
-use super::{Variable, each, is_name};
+use super::{Variable, each, is_name, text_of};
 use crate::transform::buffer::Buffer;
 
 /// Renders the lines.
@@ -18,10 +18,7 @@ pub(super) fn render(variables: &[Variable<'_>]) -> Result<Buffer, Vec<RenderErr
             return Err(RenderError::name_because(name, why)
                 .help("give the variable another name, or pass it with `dsops exec`"));
         }
-        let value = value.expose_str().ok_or_else(|| RenderError::not_text(name))?;
-        if value.contains('\0') {
-            return Err(RenderError::nul(name));
-        }
+        let value = text_of(name, value)?;
         let delimiter = delimiter(name, value)?;
         text.extend(format!("{name}<<{delimiter}\n").as_bytes());
         text.extend(value.as_bytes());

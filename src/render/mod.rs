@@ -110,3 +110,9 @@ pub(crate) fn each<'a>(
         variables.iter().filter_map(|variable| write(&mut text, *variable).err()).collect();
     if errors.is_empty() { Ok(text) } else { Err(errors) }
 }
+
+/// Returns a value as text without NUL, which is what formats of lines hold.
+fn text_of<'a>(name: &str, value: &'a SecretValue) -> Result<&'a str, RenderError> {
+    let value = value.expose_str().ok_or_else(|| RenderError::not_text(name))?;
+    if value.contains('\0') { Err(RenderError::nul(name)) } else { Ok(value) }
+}

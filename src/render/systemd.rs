@@ -5,7 +5,7 @@
 //! text has to be UTF-8 without the code points that Unicode keeps for no character.
 
 use super::error::RenderError;
-use super::{Variable, each, is_name};
+use super::{Variable, each, is_name, text_of};
 use crate::transform::buffer::Buffer;
 
 /// Renders the lines.
@@ -14,10 +14,7 @@ pub(super) fn render(variables: &[Variable<'_>]) -> Result<Buffer, Vec<RenderErr
         if !is_name(name) {
             return Err(RenderError::name(name));
         }
-        let value = value.expose_str().ok_or_else(|| RenderError::not_text(name))?;
-        if value.contains('\0') {
-            return Err(RenderError::nul(name));
-        }
+        let value = text_of(name, value)?;
         if value.chars().any(is_no_character) {
             let why = format!("`{name}` holds a code point that is no character, and systemd refuses it");
             return Err(RenderError::value(name, why));

@@ -1,10 +1,12 @@
 //! One flat TOML table of strings.
 
 use super::error::RenderError;
+use super::yaml::quote;
 use super::{Variable, json};
 use crate::transform::buffer::Buffer;
 
-/// Renders the table: basic strings, which hold any text (TOML 1.0.0, section "String").
+/// Renders the table: basic strings, which hold any text and whose escapes are those of JSON (TOML 1.0.0, section
+/// "String").
 pub(super) fn render(variables: &[Variable<'_>]) -> Result<Buffer, Vec<RenderError>> {
     let texts = json::texts(variables)?;
     let size = variables.iter().map(|(name, value)| name.len() + value.len() * 2 + 16).sum();
@@ -22,22 +24,4 @@ pub(super) fn render(variables: &[Variable<'_>]) -> Result<Buffer, Vec<RenderErr
         toml.push(b'\n');
     }
     Ok(toml)
-}
-
-fn quote(text: &str, quoted: &mut Buffer) {
-    quoted.push(b'"');
-    for character in text.chars() {
-        match character {
-            '"' => quoted.extend(b"\\\""),
-            '\\' => quoted.extend(b"\\\\"),
-            '\n' => quoted.extend(b"\\n"),
-            '\r' => quoted.extend(b"\\r"),
-            '\t' => quoted.extend(b"\\t"),
-            '\0'..='\u{1f}' | '\u{7f}' => {
-                quoted.extend(format!("\\u{:04X}", u32::from(character)).as_bytes())
-            }
-            other => quoted.extend(other.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-    }
-    quoted.push(b'"');
 }

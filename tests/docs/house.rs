@@ -60,17 +60,12 @@ const EXPOSE: &[&str] = &[
     "src/environment/mod.rs",
     // What is to be taken out of output.
     "src/mask/mod.rs",
-    "src/render/azure.rs",
-    "src/render/buildkite.rs",
-    "src/render/docker.rs",
     "src/exec/files/directory.rs",
     "src/exec/files/memory.rs",
-    "src/render/dotenv.rs",
-    "src/render/github.rs",
     "src/render/gitlab.rs",
     "src/render/k8s.rs",
+    "src/render/mod.rs",
     "src/render/shell.rs",
-    "src/render/systemd.rs",
     "src/render/systemd_creds.rs",
     "src/render/template.rs",
     // Statements for a shell to evaluate.
