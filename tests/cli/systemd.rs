@@ -12,19 +12,8 @@ use std::time::Duration;
 use nix::sys::socket::sockopt::PassCred;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg, setsockopt};
 
+use crate::support::compiled::compiled;
 use crate::support::{Dsops, Running};
-
-/// Sends `READY=1` as sd_notify(3) says: what a service of `Type=notify` does. Started by the tests below as a program.
-#[test]
-#[ignore = "the program of the tests below"]
-fn the_service() {
-    #[expect(clippy::disallowed_methods, reason = "this stands for a service, which reads its environment")]
-    let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
-    let sender = UnixDatagram::unbound().expect("a socket");
-    sender.send_to(b"READY=1", socket).expect("a receiver");
-    println!("sent");
-    std::thread::park();
-}
 
 /// Starts the service under dsops and returns the message with the pid that the kernel says sent it.
 fn notified(options: &[&str]) -> (Running, String, i32) {
@@ -33,12 +22,9 @@ fn notified(options: &[&str]) -> (Running, String, i32) {
     let socket = UnixDatagram::bind(&path).expect("a socket");
     setsockopt(&socket, PassCred, &true).expect("credentials");
     socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
-    let service = std::env::current_exe().expect("this program");
+    let service = compiled("tests/cli/service.c");
     let run = dsops.env("NOTIFY_SOCKET", &path).args(["exec", "--env", "dev"]).args(options).args(["--"]);
-    let running = run
-        .args([service.as_os_str()])
-        .args(["--exact", "systemd::the_service", "--ignored", "--nocapture"])
-        .start();
+    let running = run.args([service]).start();
 
     let mut text = [0; 64];
     let mut slices = [IoSliceMut::new(&mut text)];

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use nix::unistd::Pid;
 
+use crate::support::compiled::compiled;
 use crate::support::terminal::{Terminal, eventually, state};
 use crate::support::{Dsops, Output, Running};
 
@@ -312,15 +313,5 @@ pub(crate) fn name(signal: i32) -> String {
 /// Compiles the probe, once, and returns its path.
 pub(crate) fn probe() -> &'static Path {
     static PROBE: OnceLock<PathBuf> = OnceLock::new();
-    PROBE.get_or_init(|| {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dsops-probe");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/process/probe.c");
-        // Beside it first: another run of the tests may have it open.
-        let fresh = path.with_extension(std::process::id().to_string());
-        let mut compiler = Command::new("cc");
-        compiler.args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&fresh).arg(source);
-        assert!(compiler.status().expect("a C compiler").success());
-        std::fs::rename(&fresh, &path).expect("the probe's place");
-        path
-    })
+    PROBE.get_or_init(|| compiled("tests/process/probe.c"))
 }

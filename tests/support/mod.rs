@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test target uses its own part of this module")]
 
 pub(crate) mod clouds;
+pub(crate) mod compiled;
 pub(crate) mod dsops;
 pub(crate) mod infisical;
 pub(crate) mod jwt;
