@@ -4,6 +4,7 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::sys::signal::Signal;
 
 use crate::support::Dsops;
+use crate::support::terminal::eventually;
 
 fn exec(options: &[&str], command: &[&str]) -> Dsops {
     with(Dsops::new(), options, command)
@@ -136,12 +137,9 @@ fn an_interrupted_fetch_ends_the_program_that_it_waits_for() {
         .args(["exec", "--env", "dev", "--", "true"]);
     let started = run.path("started");
     let running = run.start();
-    let program = loop {
-        match std::fs::read_to_string(&started).ok().and_then(|text| text.trim().parse::<i32>().ok()) {
-            Some(pid) => break pid,
-            None => std::thread::yield_now(),
-        }
-    };
+    let pid = || std::fs::read_to_string(&started).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    eventually("the start of the program", || pid().is_some());
+    let program = pid().unwrap();
     running.signal(Signal::SIGTERM);
     let _ = running.wait().killed_by(Signal::SIGTERM);
     // The kernel takes a moment to bury what was killed.
