@@ -213,6 +213,10 @@ fn reads(mode: Mode, shell: &[&str]) -> String {
         until_stopped(command);
         does = "stops";
     }
+    if mode == Mode::Supervise {
+        // A shell wakes only jobs that it knows to have stopped: those whose every process that it started has.
+        until_stopped(parent(command));
+    }
     type_(&mut run, "fg");
     until_foreground(&mut run, false);
     eventually("the job to go on", || state(command) != Some('T'));
