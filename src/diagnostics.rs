@@ -112,6 +112,19 @@ impl Diagnostic {
         serde_json::to_value(self.json()).unwrap_or_default()
     }
 
+    /// Returns the report as one line: what, where, and what to do.
+    pub(crate) fn line(&self) -> String {
+        let mut line = self.to_string();
+        if let (Some(file), Some((row, column))) = (&self.file, self.place) {
+            let _ = write!(line, " ({file}:{row}:{column})");
+        }
+        if let Some(help) = &self.help {
+            let _ = write!(line, ": {help}");
+        }
+        let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        words.chars().filter(|char| !char.is_control()).collect()
+    }
+
     fn json(&self) -> Json<'_> {
         Json {
             severity: if self.severity == miette::Severity::Warning { "warning" } else { "error" },
@@ -316,6 +329,9 @@ pub(crate) enum Format {
     Human,
     /// One JSON object per error, a line each.
     Json,
+    /// One line of text, for programs that show what a helper writes to stderr.
+    #[value(skip)]
+    Line,
 }
 
 #[derive(Serialize)]
@@ -344,6 +360,7 @@ pub(crate) fn render(diagnostic: &Diagnostic, format: Format, colour: bool, widt
             text.push('\n');
             text
         }
+        Format::Line => format!("dsops: {}\n", diagnostic.line()),
         Format::Human => {
             let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
             let handler = GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use dsops_providers::contract::{Cost, EnvSnapshot, ListQuery, Locator, Span};
+use dsops_providers::contract::{Cost, DecodeError, EnvSnapshot, ListQuery, Locator, Span};
 use serde::Serialize;
 
 use crate::config::{
@@ -115,11 +115,7 @@ impl Plan {
         env: &EnvSnapshot,
     ) -> Result<Self, Vec<ConfigError>> {
         let mut builder = Builder::new(config, None, env);
-        // Loading checks the references of the file; this one does not stand in it.
-        if let Origin::Reference(reference) = &variable.origin
-            && let Some(ready) = reference.ready()
-            && let Err(error) = config.check_expanded(reference, ready)
-        {
+        if let Err(error) = config.check_variable(&variable) {
             builder.errors.push(error);
         }
         let candidates = builder.candidates(&variable);
@@ -168,6 +164,40 @@ impl Plan {
         builder.finish(variables, imports)
     }
 
+    /// Makes the plan of values that can fail each on its own: a mistake in one stops no other. Without an environment
+    /// the policies for everybody hold.
+    #[must_use]
+    pub fn of_each<'a>(
+        config: &Config,
+        environment: Option<&str>,
+        wanted: impl IntoIterator<Item = Arc<Variable>>,
+        imports: impl IntoIterator<Item = &'a Import>,
+        env: &EnvSnapshot,
+    ) -> Each {
+        let mut builder = Builder::new(config, Some(environment.unwrap_or_default()), env);
+        let mut variables = Vec::new();
+        let mut refused = Vec::new();
+        for variable in wanted {
+            let candidates = builder.candidates(&variable);
+            match builder.errors.drain(..).next() {
+                Some(error) => refused.push((variable.name.clone(), error)),
+                None => variables.push(PlannedVariable { variable, candidates }),
+            }
+        }
+        let mut planned = Vec::new();
+        for import in imports {
+            match builder.import(import) {
+                Some(import) => planned.push(import),
+                None => {
+                    let errors = builder.errors.drain(..);
+                    refused.extend(errors.map(|error| (import_label(import), error)));
+                }
+            }
+        }
+        let plan = builder.assemble(variables, planned, |cost| cost.unwrap_or_default());
+        Each { plan, refused }
+    }
+
     /// Says whether a program may get a variable of this name: an import may bring any.
     #[must_use]
     pub fn may_set(&self, name: &str) -> bool {
@@ -188,6 +218,21 @@ impl Plan {
         let variables = self.variables.iter().map(|planned| &planned.variable);
         variables.filter_map(|variable| Some((variable.name.as_str(), variable.file.as_ref()?))).collect()
     }
+}
+
+/// A plan, and what could not become part of it.
+#[derive(Debug)]
+pub struct Each {
+    /// The plan.
+    pub plan: Plan,
+    /// The variables, and by their labels the imports, that cannot be asked for, and why.
+    pub refused: Vec<(String, ConfigError)>,
+}
+
+/// Returns what an import is called where a variable's name would stand.
+#[must_use]
+pub fn import_label(import: &Import) -> String {
+    format!("import of `{}/{}`", import.store, import.query.folder)
 }
 
 /// Says what of an environment is wanted.
@@ -340,22 +385,39 @@ impl<'a> Builder<'a> {
             self.errors.dedup();
             return Err(self.errors);
         }
+        let mut errors = Vec::new();
+        let plan = self.assemble(variables, imports, |cost| {
+            cost.unwrap_or_else(|error| {
+                errors.push(ConfigError::from(error));
+                Cost::default()
+            })
+        });
+        if errors.is_empty() { Ok(plan) } else { Err(errors) }
+    }
+
+    /// Puts the plan together. What options come out wrong is told when the store is opened, where nobody tells it now.
+    fn assemble(
+        mut self,
+        variables: Vec<PlannedVariable>,
+        imports: Vec<PlannedImport>,
+        mut judge: impl FnMut(Result<Cost, DecodeError>) -> Cost,
+    ) -> Plan {
         for planned in &mut self.stores {
             if let Some(store) = self.config.stores.get(&planned.name) {
                 let locators = planned.asked_at_once();
                 let expand = crate::config::PlanExpander(self.env);
                 let cost =
                     (store.descriptor.cost)(&store.options, &expand, &locators, &planned.listed_folders());
-                planned.cost = cost.map_err(|error| vec![ConfigError::from(error)])?;
+                planned.cost = judge(cost);
             }
         }
-        Ok(Plan {
+        Plan {
             environment: self.environment.unwrap_or_default().to_owned(),
             prefix: String::new(),
             variables,
             imports,
             stores: self.stores,
-        })
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod entry;
 mod env;
 mod environment;
 mod exec;
+mod exec_provider;
 mod get;
 mod hook;
 mod infisical;
@@ -83,6 +84,7 @@ enum Command {
     Plan(plan::Plan),
     Get(get::Get),
     Render(render::Render),
+    ExecProvider(exec_provider::ExecProvider),
     Mask(mask::Mask),
     Doctor(doctor::Doctor),
     Validate(validate::Validate),
@@ -96,6 +98,13 @@ enum Command {
     Completion(completion::Completion),
     Man(man::Man),
     Version(version::Version),
+}
+
+impl Command {
+    /// Says whether another program starts this command and reads what it writes.
+    fn is_unattended(&self) -> bool {
+        matches!(self, Self::ExecProvider(_))
+    }
 }
 
 /// `exec` without the other commands.
@@ -168,11 +177,14 @@ pub(crate) fn main() -> u8 {
     let is_exec = matches!(cli.command, Command::Exec(_) | Command::Shell(_));
     let Global { config, error_format, color, quiet } = cli.global;
     let output = Output::new(error_format, quiet, color, &env);
+    let is_unattended = cli.command.is_unattended();
+    let output = if is_unattended { output.unattended() } else { output };
     report_panics(output);
     trace(&env, output);
     // An empty variable is one that is not set, as for every program that reads its environment.
     let config = config.filter(|path| !path.as_os_str().is_empty());
-    let session = session::Session { config, env, output };
+    let session = session::Session { config, env, output, place: session::Place::Nearest };
+    let session = if is_unattended { session.unattended() } else { session };
     let run = || match &cli.command {
         Command::Exec(command) => command.run(&session),
         Command::Shell(command) => command.run(&session),
@@ -182,6 +194,7 @@ pub(crate) fn main() -> u8 {
         Command::Trust(command) => command.run(&session),
         Command::Reload(command) => command.run(&session),
         Command::Render(command) => command.run(&session),
+        Command::ExecProvider(command) => command.run(&session),
         Command::Mask(command) => command.run(&session),
         Command::Plan(command) => command.run(&session),
         Command::Get(command) => command.run(&session),
@@ -256,6 +269,10 @@ fn show(stop: Stop, output: Output) -> u8 {
             output.diagnostic(&Diagnostic::new("dsops::output", exit::STORE, message));
             exit::STORE
         }
+        Stop::Reports(reports) if output.format == Format::Line => {
+            output.first_of(&reports);
+            reports.first().map_or(exit::BUG, Diagnostic::exit)
+        }
         Stop::Reports(reports) => {
             let shown = if output.format == Format::Json { reports.len() } else { MOST_REPORTS };
             reports.iter().take(shown).for_each(|report| output.diagnostic(report));
@@ -277,7 +294,7 @@ fn trace(env: &EnvSnapshot, output: Output) {
     match level.parse::<tracing_subscriber::filter::LevelFilter>() {
         Ok(level) => tracing_subscriber::fmt()
             .with_max_level(level)
-            .with_writer(std::io::stderr)
+            .with_writer(move || output)
             .with_ansi(false)
             .finish()
             .with(tracing_subscriber::filter::Targets::new().with_target("dsops", level))

@@ -1,6 +1,7 @@
 //! Where text leaves the program: what was asked for to stdout, everything else to stderr.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use dsops_providers::contract::SecretValue;
@@ -16,7 +17,14 @@ pub(crate) struct Output {
     pub(crate) quiet: bool,
     colour: Colour,
     width: usize,
+    /// Whether stderr has a limit: somebody else's program reads it, and counts.
+    limited: bool,
 }
+
+/// How much a helper of another program writes to stderr in all, in bytes: that program may count it with the answer.
+pub(crate) const MOST_STDERR: usize = 4096;
+/// How much it has written.
+static WRITTEN: AtomicUsize = AtomicUsize::new(0);
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -42,7 +50,13 @@ impl Output {
         let colour = if colour == Colour::Auto && no_colour { Colour::Never } else { colour };
         let columns = env.get("COLUMNS").and_then(|columns| columns.parse().ok());
         let width = columns.or_else(terminal_width).unwrap_or(100).clamp(40, 160);
-        Self { format, quiet, colour, width }
+        Self { format, quiet, colour, width, limited: false }
+    }
+
+    /// Returns the way to talk to a program that started this one: a line for each error, and little of it.
+    pub(crate) fn unattended(self) -> Self {
+        let format = if self.format == Format::Human { Format::Line } else { self.format };
+        Self { format, colour: Colour::Never, limited: true, ..self }
     }
 
     fn colours(self, terminal: bool) -> bool {
@@ -115,9 +129,20 @@ impl Output {
         self.stderr(&render(diagnostic, self.format, colour, self.width));
     }
 
-    fn stderr(self, text: &str) {
+    /// Writes one line for several reports.
+    pub(crate) fn first_of(self, reports: &[Diagnostic]) {
+        let more = match reports.len() {
+            0 | 1 => String::new(),
+            count => format!("; and {} more", count - 1),
+        };
+        if let Some(first) = reports.first() {
+            self.warn(&format!("{}{more}", first.line()));
+        }
+    }
+
+    fn stderr(mut self, text: &str) {
         // Nobody can be told that stderr is closed.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let _ = self.write_all(text.as_bytes());
     }
 
     /// Lays out a table for stdout: a header, a rule, rows; no frame, so that lines can be cut and searched.
@@ -138,6 +163,24 @@ impl Output {
         let text = table.to_string();
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
         lines.join("\n")
+    }
+}
+
+/// Writes to stderr, as much as there may be.
+impl io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut stderr = io::stderr().lock();
+        if self.limited {
+            let before = WRITTEN.fetch_add(bytes.len(), Ordering::Relaxed);
+            let fitting = MOST_STDERR.saturating_sub(before).min(bytes.len());
+            stderr.write_all(bytes.get(..fitting).unwrap_or_default())?;
+            return Ok(bytes.len());
+        }
+        stderr.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
     }
 }
 

@@ -1,12 +1,16 @@
 //! What every command starts from: the file, the environment it was started with, and a context.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
 use dsops::cache::Tokens;
-use dsops::config::{self, Config, ConfigError, Environment, Report};
-use dsops::plan::Plan;
+use dsops::config::{self, Config, ConfigError, Environment, Report, Variable};
+use dsops::exit;
+use dsops::plan::{Each, Plan};
 use dsops::resolve::{self, OpenStores, Resolution};
 use dsops_providers::contract::{Context, ContextBuilder, EnvSnapshot, Prompt, SecretValue};
+use indexmap::IndexMap;
 
 use super::Stop;
 use super::output::Output;
@@ -20,17 +24,90 @@ pub(crate) struct Session {
     pub(crate) env: EnvSnapshot,
     /// How the program talks.
     pub(crate) output: Output,
+    /// Where the file is, where neither names it.
+    pub(crate) place: Place,
 }
+
+/// Where the file is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the current directory or the nearest parent.
+    Nearest,
+    /// In the user's own directory of settings. Where a program runs that starts dsops as its helper, somebody else may
+    /// have put a file: a clone of a repository brings what its author wants to run.
+    User,
+}
+
+/// The directory of dsops in a directory of settings.
+const SETTINGS: &str = "dsops";
 
 impl Session {
     /// Returns the file that would be read.
     pub(crate) fn config_path(&self) -> Result<PathBuf, Stop> {
         if let Some(path) = &self.config {
+            if self.place == Place::User && path.is_relative() {
+                let message =
+                    format!("`{}` is a relative path, and who starts dsops chooses what to", path.display());
+                let report = Diagnostic::new("dsops::config::not_found", exit::CONFIGURATION, message);
+                return Err(report.help("name the file by its whole path").into());
+            }
             return Ok(path.clone());
+        }
+        if self.place == Place::User {
+            return self.user_config();
         }
         let here = std::env::current_dir()?;
         let home = self.env.get_os("HOME").map(Path::new);
         config::discover(&here, home).map_err(|error| Diagnostic::config(&error, None).into())
+    }
+
+    /// Returns the user's own file, by the rules of the XDG base directories.
+    fn user_config(&self) -> Result<PathBuf, Stop> {
+        let absolute =
+            |name: &str| self.env.get_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let settings = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
+        let path = settings.map(|settings| settings.join(SETTINGS).join(config::FILE_NAME));
+        if let Some(path) = path.as_ref().filter(|path| path.is_file()) {
+            return Ok(path.clone());
+        }
+        let looked = path.map_or_else(String::new, |path| format!(", and there is no `{}`", path.display()));
+        let message = format!("no file is named{looked}");
+        let report = Diagnostic::new("dsops::config::not_found", exit::CONFIGURATION, message);
+        Err(report.help("name it with `--config`, or with DSOPS_CONFIG, by its whole path").into())
+    }
+
+    /// Returns a session for a program that starts dsops as its helper: nothing depends on the current directory, the
+    /// home directory is known without `HOME`, and errors are a line each.
+    pub(crate) fn unattended(&self) -> Self {
+        let home = self.env.get_os("HOME").filter(|home| Path::new(home).is_absolute());
+        let env = match home.map_or_else(home_of_user, |_| None) {
+            Some(home) => {
+                let others = self.env.iter().filter(|(name, _)| *name != "HOME");
+                others
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .chain([("HOME".into(), home.into())])
+                    .collect()
+            }
+            None => self.env.clone(),
+        };
+        Self { config: self.config.clone(), env, output: self.output.unattended(), place: Place::User }
+    }
+
+    /// Fetches values of no environment, all in one go, where no person waits for a question. Optional ones that are
+    /// absent are left out.
+    pub(crate) fn values_of(
+        &self,
+        config: &Config,
+        variables: &[Arc<Variable>],
+    ) -> Result<IndexMap<String, Arc<SecretValue>>, Stop> {
+        let Each { plan, refused } = Plan::of_each(config, None, variables.iter().cloned(), [], &self.env);
+        let refused: Vec<ConfigError> = refused.into_iter().map(|(_, error)| error).collect();
+        if !refused.is_empty() {
+            return Err(self.mistakes(config, &refused));
+        }
+        let resolution = self.resolve(config, &plan, &self.context_that_asks_nobody(config))?;
+        self.stop(config, &resolution, false)?;
+        Ok(resolution.values.into_iter().map(|(name, resolved)| (name, resolved.value)).collect())
     }
 
     /// Reads and checks the file.
@@ -75,6 +152,13 @@ impl Session {
         self.completed(
             Context::builder().base_dir(base).prompt(Terminal).on_notice(move |text| output.warn(text)),
         )
+    }
+
+    /// As [`Session::context_that_asks_nobody`], where the time of every store ends at the latest then.
+    pub(crate) fn context_until(&self, config: &Config, deadline: Instant) -> Context {
+        let output = self.output;
+        let context = Context::builder().base_dir(base_dir(config)).deadline(deadline);
+        self.completed(context.on_notice(move |text| output.warn(text)))
     }
 
     /// As [`Session::context`], for where no person waits for a question.
@@ -170,6 +254,12 @@ impl Session {
 /// Returns where relative paths in the file start.
 fn base_dir(config: &Config) -> &Path {
     config.source.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Returns the home directory that the user database has.
+fn home_of_user() -> Option<PathBuf> {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten()?;
+    Some(user.dir).filter(|home| home.is_absolute())
 }
 
 /// Returns the runtime: one thread, since the work is waiting.

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dsops_providers::contract::{Key, Literal, NoExpansion, Node, NodeKind, SecretValue, decode};
+use dsops_providers::contract::{Key, Literal, NoExpansion, Node, NodeKind, SecretValue, Span, decode};
 use indexmap::IndexMap;
 
 use super::error::{Code, ConfigError, Warning};
 use super::files;
 use super::imports::read_import;
 use super::model::{Environment, Import, Origin, ReferenceAt, Variable};
-use super::shape::{ImportShape, OneOrMany, VariableShape};
+use super::shape::{FILE_KEYS, FromShape, ImportShape, OneOrMany, VariableShape};
 use super::stores::wrong;
 use crate::suggest::{and_ticked, did_you_mean};
 use crate::transform::Chain;
@@ -36,6 +36,11 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Returns the same reader for another section.
+    pub(super) fn again(&mut self) -> Reader<'_> {
+        Reader { chains: self.chains, errors: self.errors, warnings: self.warnings }
+    }
+
     pub(super) fn read(mut self, node: &Node) -> IndexMap<String, Environment> {
         let mut own: IndexMap<&str, Own> = IndexMap::new();
         for (key, node) in node.entries() {
@@ -110,6 +115,31 @@ impl Reader<'_> {
 
     fn read_variable(&mut self, key: &Key, node: &Node) -> Result<Variable, Vec<ConfigError>> {
         check_name(key).map_err(|error| vec![error])?;
+        self.read_named(key, node)
+    }
+
+    /// Reads a value of no environment: a reference, or what a variable says of its own.
+    pub(super) fn read_value(&mut self, name: String, span: Span, node: &Node) -> Option<Arc<Variable>> {
+        let key = Key { name, span };
+        let as_variable = node.get("from").or_else(|| node.get("literal")).is_some();
+        let read = if as_variable {
+            let idle = node.entries().iter().filter(|(key, _)| FILE_KEYS.contains(&key.name.as_str()));
+            self.errors.extend(idle.map(|(idle, _)| {
+                ConfigError::at(Code::UnknownField, idle.span, format!("`{}` has no meaning here", idle.name))
+                    .help("take it out: no command is started with this value")
+            }));
+            self.read_named(&key, node)
+        } else {
+            let shape = decode::<FromShape>(node, &NoExpansion).map_err(ConfigError::from);
+            let reference = shape.and_then(|shape| ReferenceAt::read(node, shape));
+            reference
+                .map(|reference| Variable::of_reference(key.name, span, reference))
+                .map_err(|error| vec![error])
+        };
+        read.map(Arc::new).map_err(|errors| self.errors.extend(errors)).ok()
+    }
+
+    fn read_named(&mut self, key: &Key, node: &Node) -> Result<Variable, Vec<ConfigError>> {
         if !matches!(node.kind, NodeKind::Map(_)) {
             let error = wrong(node, "`{from: …}` or `{literal: …}`");
             return Err(vec![

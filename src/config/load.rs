@@ -16,7 +16,7 @@ use super::expand::Inspector;
 use super::model::{Config, Environment, Origin, ReferenceAt, Store, Variable};
 use super::policies::{self, Policies};
 use super::shape::{FileShape, FromShape, PoliciesShape};
-use super::{redact, schema, stores, yaml};
+use super::{agents, helpers, redact, schema, stores, yaml};
 use crate::reference::{Reference, StoreName};
 use crate::suggest::{and_ticked, did_you_mean};
 use crate::transform::Chain;
@@ -210,10 +210,10 @@ fn read_root(root: &Node, source: &Source, errors: &mut Vec<ConfigError>) -> Con
     let stores::Stores { stores, warnings: more } = stores::read(root, errors);
     warnings.extend(more);
     let chains = read_chains(root, errors);
-    let environments = match root.get("envs") {
-        Some(node) => Reader { chains: &chains, errors, warnings: &mut warnings }.read(node),
-        None => IndexMap::new(),
-    };
+    let mut reader = Reader { chains: &chains, errors, warnings: &mut warnings };
+    let environments = root.get("envs").map(|node| reader.again().read(node)).unwrap_or_default();
+    let agents = agents::read(root, &environments, reader.again());
+    let helpers = helpers::read(root, reader);
     let policies = read_policies(root, errors);
     let rules = root.get("policies").and_then(|policies| policies.get("environment_rules"));
     for (key, _) in rules.into_iter().flat_map(Node::entries) {
@@ -227,7 +227,7 @@ fn read_root(root: &Node, source: &Source, errors: &mut Vec<ConfigError>) -> Con
             errors.push(ConfigError::at(Code::UnknownEnvironment, key.span, message).help(help));
         }
     }
-    let config = Config { source: source.clone(), stores, environments, policies, warnings };
+    let config = Config { source: source.clone(), stores, environments, agents, helpers, policies, warnings };
     let broken = root.get("secretStores").into_iter().chain(root.get("providers")).flat_map(Node::entries);
     // A store that could not be read has been reported; its references would only repeat that.
     let named: Vec<&str> = broken.map(|(key, _)| key.name.as_str()).collect();
@@ -245,18 +245,7 @@ pub fn variable_of_reference(text: &str) -> Result<Variable, ConfigError> {
     let node = Node { span, kind: NodeKind::Scalar(Scalar { text: text.to_owned(), plain: true }) };
     let reference = ReferenceAt::read(&node, FromShape::Text(text.to_owned()))
         .map_err(|error| ConfigError { labels: Vec::new(), ..error })?;
-    Ok(Variable {
-        name: text.to_owned(),
-        span,
-        origin: Origin::Reference(reference),
-        fallback: Vec::new(),
-        default: None,
-        optional: false,
-        non_empty: false,
-        mask: true,
-        transform: Chain::default(),
-        file: None,
-    })
+    Ok(Variable::of_reference(text.to_owned(), span, reference))
 }
 
 fn check_version(root: &Node, errors: &mut Vec<ConfigError>) {
@@ -302,6 +291,8 @@ fn read_policies(root: &Node, errors: &mut Vec<ConfigError>) -> Policies {
 fn check_references(config: &Config, named: &[&str], errors: &mut Vec<ConfigError>) {
     let mut by_store: IndexMap<&str, Vec<(Locator, Span)>> = IndexMap::new();
     let variables = config.environments.values().flat_map(|environment| environment.variables.values());
+    let aliases = config.agents.values().flat_map(|agent| agent.ids.values());
+    let variables = variables.chain(aliases).chain(config.helpers.variables());
     // Environments that extend each other share their variables; each is checked once.
     let mut seen = std::collections::HashSet::new();
     let own = variables.filter(|variable| seen.insert(Arc::as_ptr(variable)));
@@ -421,6 +412,20 @@ impl Config {
         ConfigError::new(Code::UnknownStore, format!("no store is named `{name}`"))
             .label(place, "not under secretStores")
             .help(help)
+    }
+
+    /// Checks a variable that does not stand in the file, as loading checks those that do.
+    ///
+    /// # Errors
+    ///
+    /// Where its store is not there, or cannot use a part of the reference.
+    pub fn check_variable(&self, variable: &Variable) -> Result<(), ConfigError> {
+        match &variable.origin {
+            Origin::Reference(reference) => {
+                reference.ready().map_or(Ok(()), |ready| self.check_expanded(reference, ready))
+            }
+            Origin::Literal(_) => Ok(()),
+        }
     }
 
     /// Checks a reference that held `${…}`, now that it is known.

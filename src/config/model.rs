@@ -8,8 +8,10 @@ use std::time::Duration;
 use dsops_providers::contract::{DecodeError, Descriptor, EnvSnapshot, ListQuery, Node, SecretValue, Span};
 use indexmap::IndexMap;
 
+use super::agents::Agent;
 use super::error::{Code, ConfigError, Source, Warning};
 use super::expand::{self, Expander, OpenText};
+use super::helpers::Helpers;
 use super::imports::Choices;
 use super::policies::Policies;
 use super::shape::{FromParts, FromShape};
@@ -24,6 +26,10 @@ pub struct Config {
     pub stores: IndexMap<String, Store>,
     /// The environments by name, in the order of the file, with what they extend already in them.
     pub environments: IndexMap<String, Environment>,
+    /// What programs may ask for that run dsops to fetch secrets, by profile.
+    pub agents: IndexMap<String, Agent>,
+    /// What the credential helpers give.
+    pub helpers: Helpers,
     /// What is allowed.
     pub policies: Policies,
     /// What should be known and stops nothing.
@@ -145,6 +151,24 @@ pub struct Variable {
     pub transform: crate::transform::Chain,
     /// The file that the command gets it in, where it is not the variable itself.
     pub file: Option<FileOptions>,
+}
+
+impl Variable {
+    /// Returns a variable that is just a reference.
+    pub(super) fn of_reference(name: String, span: Span, reference: ReferenceAt) -> Self {
+        Self {
+            name,
+            span,
+            origin: Origin::Reference(reference),
+            fallback: Vec::new(),
+            default: None,
+            optional: false,
+            non_empty: false,
+            mask: true,
+            transform: crate::transform::Chain::default(),
+            file: None,
+        }
+    }
 }
 
 /// The file that a command gets a value in.

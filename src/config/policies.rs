@@ -68,7 +68,8 @@ impl Policies {
         }
     }
 
-    /// Checks that an environment may use a type of store. The span is the place that uses it.
+    /// Checks that an environment may use a type of store; without a name, that everybody may. The span is the place
+    /// that uses it.
     ///
     /// # Errors
     ///
@@ -83,8 +84,10 @@ impl Policies {
         if rules.into_iter().flatten().all(|rules| rules.allow(descriptor)) {
             return Ok(());
         }
-        let message =
-            format!("the policies do not let `{environment}` use a store of type `{}`", descriptor.kind);
+        let message = match environment {
+            "" => format!("the policies do not allow a store of type `{}`", descriptor.kind),
+            name => format!("the policies do not let `{name}` use a store of type `{}`", descriptor.kind),
+        };
         Err(ConfigError::at(Code::PolicyDenied, span, message)
             .label(self.span, "the policies")
             .help("take the value from a store that is allowed, or change the policies"))

@@ -150,6 +150,8 @@ fn from_tree(text: &str, root: &Node) -> Vec<Span> {
         match section.name.as_str() {
             "envs" => environments(text, root, node, &mut cuts),
             "secretStores" | "providers" => stores(text, root, node, &mut cuts),
+            "agents" => agents(text, root, node, &mut cuts),
+            "helpers" => helpers(text, root, node, &mut cuts),
             name if PLAIN_SECTIONS.contains(&name) => {}
             // What nothing reads may be a section whose name is misspelt, or a file of another kind.
             _ => scalars(node, &mut cuts),
@@ -171,17 +173,60 @@ fn environments(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {
             if !matches!(variable.kind, NodeKind::Map(_)) {
                 scalars(variable, cuts);
             }
-            for (key, node) in variable.entries() {
-                match key.name.as_str() {
-                    name if PLAIN_KEYS.contains(&name) => {}
-                    "type" if matches!(node.text(), Some("env" | "file")) => {}
-                    "mode" if node.text().is_some_and(is_octal) => {}
-                    name if REFERENCE_KEYS.contains(&name) => references(text, root, node, cuts),
-                    // Where text is needed, what looks like a key is a part of it.
-                    "literal" | "default" if matches!(node.kind, NodeKind::Map(_)) => cuts.push(node.span),
-                    _ => scalars(node, cuts),
-                }
+            variable_keys(text, root, variable, cuts);
+        }
+    }
+}
+
+fn variable_keys(text: &str, root: &Node, variable: &Node, cuts: &mut Vec<Span>) {
+    for (key, node) in variable.entries() {
+        match key.name.as_str() {
+            name if PLAIN_KEYS.contains(&name) => {}
+            "type" if matches!(node.text(), Some("env" | "file")) => {}
+            "mode" if node.text().is_some_and(is_octal) => {}
+            name if REFERENCE_KEYS.contains(&name) => references(text, root, node, cuts),
+            // Where text is needed, what looks like a key is a part of it.
+            "literal" | "default" if matches!(node.kind, NodeKind::Map(_)) => cuts.push(node.span),
+            _ => scalars(node, cuts),
+        }
+    }
+}
+
+/// A value of no environment: a reference, or what a variable says.
+fn value(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {
+    if node.get("from").or_else(|| node.get("literal")).is_some() {
+        variable_keys(text, root, node, cuts);
+    } else {
+        references(text, root, node, cuts);
+    }
+}
+
+fn agents(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {
+    for (key, node) in node.entries().iter().flat_map(|(_, agent)| agent.entries()) {
+        match key.name.as_str() {
+            "ids" => node.entries().iter().for_each(|(_, node)| value(text, root, node, cuts)),
+            "env" | "raw" | "deadline" | "stale" | "allow" => {}
+            _ => scalars(node, cuts),
+        }
+    }
+}
+
+fn helpers(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {
+    for (helper, node) in node.entries() {
+        for (_, entry) in node.entries() {
+            match helper.name.as_str() {
+                "askpass" => value(text, root, entry, cuts),
+                _ => entry.entries().iter().for_each(|(key, node)| match key.name.as_str() {
+                    "server" | "refresh" => {}
+                    _ => value(text, root, node, cuts),
+                }),
             }
+            if !matches!(entry.kind, NodeKind::Map(_)) && helper.name != "askpass" {
+                scalars(entry, cuts);
+            }
+        }
+        if !matches!(node.kind, NodeKind::Map(_)) {
+            scalars(node, cuts);
         }
     }
 }

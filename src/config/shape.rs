@@ -10,6 +10,9 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::agents::AgentShape;
+use super::helpers::HelpersShape;
+
 /// Anything: parts of a file that are kept and not read yet, or decoded elsewhere.
 #[derive(Clone, Debug)]
 pub(super) struct Any;
@@ -59,6 +62,12 @@ pub(super) struct FileShape {
     /// What environments may use and where values may be written.
     #[schemars(with = "Option<PoliciesShape>")]
     pub(super) policies: Option<Any>,
+    /// What programs may ask for that fetch secrets by running `dsops exec-provider`, by profile.
+    #[schemars(with = "Option<IndexMap<String, AgentShape>>")]
+    pub(super) agents: Option<IndexMap<String, Any>>,
+    /// What programs get that ask dsops as a credential helper.
+    #[schemars(with = "Option<HelpersShape>")]
+    pub(super) helpers: Option<Any>,
     /// Targets of rotation. Kept, without effect yet.
     pub(super) services: Option<Any>,
     /// Kept, without effect yet.
@@ -157,6 +166,37 @@ pub(super) struct VariableShape {
     /// Kept for rotation, without effect yet.
     pub(super) metadata: Option<Any>,
 }
+
+/// A value that stands for itself: a reference in any form, or a mapping with `from` or `literal` as for a variable.
+pub(super) struct ValueShape;
+
+impl JsonSchema for ValueShape {
+    fn schema_name() -> Cow<'static, str> {
+        "Value".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let properties = |schema: Schema| {
+            let properties = schema.get("properties").and_then(serde_json::Value::as_object);
+            properties.cloned().unwrap_or_default()
+        };
+        let mut known = properties(VariableShape::json_schema(generator));
+        FILE_KEYS.iter().for_each(|key| {
+            known.remove(*key);
+        });
+        known.extend(properties(FromParts::json_schema(generator)));
+        json_schema!({
+            "description": "A reference: `store/folder/KEY@vN`, `store://store/path#field?version=V`, or its parts; or a mapping with `from` or `literal` as for a variable.",
+            "anyOf": [
+                { "type": "string", "minLength": 1 },
+                { "type": "object", "properties": known, "additionalProperties": false }
+            ]
+        })
+    }
+}
+
+/// The keys of a variable that say how a command gets it, which means nothing where no command is started.
+pub(super) const FILE_KEYS: &[&str] = &["type", "mode", "filename", "mask"];
 
 /// How the command gets a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]

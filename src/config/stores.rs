@@ -202,7 +202,7 @@ fn read_breaker(node: &Node) -> Result<BreakerSettings, ConfigError> {
     Ok(settings)
 }
 
-fn is_in_range(time: Duration) -> bool {
+pub(super) fn is_in_range(time: Duration) -> bool {
     !time.is_zero() && time <= Duration::from_secs(3600)
 }
 

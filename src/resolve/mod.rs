@@ -17,7 +17,7 @@ pub use stores::{OpenStores, open};
 
 use crate::config::{Config, Origin};
 use crate::environment::steers;
-use crate::plan::{Plan, PlannedVariable};
+use crate::plan::{Plan, PlannedVariable, import_label};
 use stores::Stores;
 
 /// A value as variables share it, or why there is none.
@@ -106,8 +106,7 @@ pub async fn resolve_with(config: &Config, plan: &Plan, cx: &Context, known: &Op
             }
             Err(Cause::Fetch { error, .. }) if planned.import.optional && error.is_absence() => {}
             Err(cause) => {
-                let label = format!("import of `{}/{}`", planned.import.store, planned.import.query.folder);
-                failures.add(&label, planned.import.span, cause);
+                failures.add(&import_label(&planned.import), planned.import.span, cause);
             }
         }
     }

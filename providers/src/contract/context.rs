@@ -125,6 +125,8 @@ struct Shared {
     prompt: Box<dyn Prompt>,
     meter: Meter,
     notices: Notices,
+    /// When the run ends, whatever the stores allow.
+    deadline: Option<Instant>,
 }
 
 /// What a person has to be told although nothing failed, each text once.
@@ -150,14 +152,16 @@ impl Context {
             prompt: Box::new(NoPrompt),
             meter: Meter::default(),
             notices: Notices { told: Mutex::default(), tell: Box::new(|_| {}) },
+            deadline: None,
         };
         ContextBuilder { shared, tokens: Arc::new(NoTokens) }
     }
 
-    /// Returns the same context for one store, with a new deadline where there is one.
+    /// Returns the same context for one store: its time ends after the timeout, and no later than that of the run.
     #[must_use]
     pub fn for_store(&self, name: &str, timeout: Option<Duration>) -> Self {
-        let deadline = timeout.map(|timeout| Instant::now() + timeout).or(self.deadline);
+        let own = timeout.map(|timeout| Instant::now() + timeout);
+        let deadline = own.into_iter().chain(self.shared.deadline).min().or(self.deadline);
         Self { store: Arc::from(name), deadline, ..self.clone() }
     }
 
@@ -275,10 +279,18 @@ impl ContextBuilder {
         self
     }
 
+    /// Sets when the time of every store ends at the latest.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.shared.deadline = Some(deadline);
+        self
+    }
+
     /// Returns the context.
     #[must_use]
     pub fn build(self) -> Context {
-        Context { shared: Arc::new(self.shared), store: Arc::from(""), deadline: None, tokens: self.tokens }
+        let deadline = self.shared.deadline;
+        Context { shared: Arc::new(self.shared), store: Arc::from(""), deadline, tokens: self.tokens }
     }
 }
 

@@ -63,8 +63,12 @@ pub(crate) struct Access {
 impl Access {
     /// Takes the store that the command line names, or the file's only one, or what the environment holds.
     pub(crate) fn of(session: &Session, store: Option<&str>, host: Option<&str>) -> Result<Self, Stop> {
-        let own =
-            || Session { config: session.config.clone(), env: session.env.clone(), output: session.output };
+        let own = || Session {
+            config: session.config.clone(),
+            env: session.env.clone(),
+            output: session.output,
+            place: session.place,
+        };
         let by_environment = || match Variables::set(&session.env) {
             Some(variables) => Self::of_login(own(), host.or(address(&session.env)), variables).map(Some),
             None if OTHERS

@@ -69,7 +69,7 @@ pub(super) fn find(init: &Init, session: &Session, ask: bool) -> Result<Option<F
         }
         host => host,
     };
-    let session = Session { config: None, env, output: session.output };
+    let session = Session { config: None, env, output: session.output, place: session.place };
     let output = session.output;
     let access = Access::of_login(session, host.as_deref(), credentials)?;
     let mut which = wanted;

@@ -1,0 +1,146 @@
+//! From ids to a plan that fetches what they mean, and from what came of it to an answer for each.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dsops_providers::contract::{EnvSnapshot, SecretValue};
+
+use super::protocol::Said;
+use super::{Refusal, is_id, reference_of};
+use crate::config::{self, Agent, Code, Config, Environment, Variable};
+use crate::plan::{Each, Plan, import_label};
+use crate::resolve::Resolution;
+
+/// What OpenClaw writes where it took a value out, and refuses where it reads one.
+const PLACEHOLDER: &str = "__OPENCLAW_REDACTED__";
+
+/// What ids mean.
+#[derive(Debug)]
+pub struct Selection {
+    /// What is to be fetched for them.
+    pub plan: Plan,
+    /// The ids, in the order in which they were asked.
+    ids: Vec<String>,
+    /// Those that cannot be asked for, and the imports that cannot.
+    refused: HashMap<String, Refusal>,
+}
+
+/// What one id means.
+enum Meaning {
+    Value(Arc<Variable>),
+    /// It may be a name that an import brings.
+    Imported,
+    Nothing(Refusal),
+}
+
+impl Selection {
+    /// Finds what each id means. Nothing is fetched for what may not be asked for.
+    #[must_use]
+    pub fn new(
+        config: &Config,
+        agent: &Agent,
+        environment: Option<&Environment>,
+        ids: Vec<String>,
+        env: &EnvSnapshot,
+    ) -> Self {
+        let mut refused = HashMap::new();
+        let mut variables = Vec::new();
+        let mut imported = Vec::new();
+        for id in &ids {
+            match meaning(config, agent, environment, id) {
+                Meaning::Value(variable) => variables.push(variable),
+                Meaning::Imported => imported.push(id.as_str()),
+                Meaning::Nothing(refusal) => {
+                    refused.insert(id.clone(), refusal);
+                }
+            }
+        }
+        let imports = environment.into_iter().flat_map(|environment| &environment.imports);
+        let imports = imports.filter(|import| imported.iter().any(|id| id.starts_with(&import.prefix)));
+        let name = environment.map(|environment| environment.name.as_str());
+        let Each { plan, refused: mistakes } = Plan::of_each(config, name, variables, imports, env);
+        refused.extend(mistakes.into_iter().map(|(id, error)| (id, Refusal::of_config(&error))));
+        Self { plan, ids, refused }
+    }
+
+    /// Returns what is said about each id, in the order in which they were asked.
+    #[must_use]
+    pub fn answers(&self, resolution: &Resolution) -> Vec<(String, Said)> {
+        let failures = resolution.failures.iter().flat_map(|failure| {
+            let refusal = Refusal::of_cause(&failure.cause);
+            failure.variables.iter().map(move |name| (name.as_str(), refusal))
+        });
+        let failures: HashMap<&str, Refusal> = failures.collect();
+        let said = |id: &String| {
+            // What stops the environment as a whole has no name.
+            let refusal =
+                self.refused.get(id).or_else(|| failures.get(id.as_str())).or_else(|| failures.get(""));
+            if let Some(refusal) = refusal {
+                return Err(*refusal);
+            }
+            match resolution.values.get(id) {
+                Some(resolved) => usable(&resolved.value),
+                None => Err(self.of_imports(id, &failures)),
+            }
+        };
+        self.ids.iter().map(|id| (id.clone(), said(id))).collect()
+    }
+
+    /// Returns why no import brings an id: what kept one from being listed that might have.
+    fn of_imports(&self, id: &str, failures: &HashMap<&str, Refusal>) -> Refusal {
+        let is_named = self.plan.variables.iter().any(|planned| planned.variable.name == id);
+        let imports = self.plan.imports.iter().map(|planned| &planned.import);
+        let might = imports.filter(|import| !is_named && id.starts_with(&import.prefix)).map(import_label);
+        let failed = might.filter_map(|label| failures.get(label.as_str()).copied());
+        let refused = self.refused.iter().filter(|(label, _)| label.starts_with("import of `"));
+        failed.chain(refused.map(|(_, refusal)| *refusal)).next().unwrap_or(Refusal::NotFound)
+    }
+}
+
+fn meaning(config: &Config, agent: &Agent, environment: Option<&Environment>, id: &str) -> Meaning {
+    if !is_id(id) {
+        return Meaning::Nothing(Refusal::InvalidId);
+    }
+    if let Some(alias) = agent.ids.get(id) {
+        return Meaning::Value(Arc::clone(alias));
+    }
+    if !agent.allows(id) {
+        return Meaning::Nothing(Refusal::NotFound);
+    }
+    if let Some(variable) = environment.and_then(|environment| environment.variables.get(id)) {
+        return Meaning::Value(Arc::clone(variable));
+    }
+    let mut refusal = Refusal::NotFound;
+    if agent.raw {
+        match raw(config, id) {
+            Ok(variable) => return Meaning::Value(Arc::new(variable)),
+            Err(why) => refusal = why,
+        }
+    }
+    let mut imports = environment.into_iter().flat_map(|environment| &environment.imports);
+    match imports.any(|import| id.starts_with(&import.prefix)) {
+        true if refusal == Refusal::NotFound => Meaning::Imported,
+        _ => Meaning::Nothing(refusal),
+    }
+}
+
+/// Reads an id that may be a path in a store.
+fn raw(config: &Config, id: &str) -> Result<Variable, Refusal> {
+    let variable = config::variable_of_reference(&reference_of(id)).map_err(|_| Refusal::NotFound)?;
+    config.check_variable(&variable).map_err(|error| match error.code {
+        // A store that is not there is as absent as a secret that is not.
+        Code::UnknownStore => Refusal::NotFound,
+        _ => Refusal::of_config(&error),
+    })?;
+    Ok(Variable { name: id.to_owned(), ..variable })
+}
+
+/// Says whether a value can be given.
+fn usable(value: &Arc<SecretValue>) -> Said {
+    match value.expose_str() {
+        None => Err(Refusal::NotText),
+        Some("") => Err(Refusal::Empty),
+        Some(PLACEHOLDER) => Err(Refusal::Placeholder),
+        Some(_) => Ok(Arc::clone(value)),
+    }
+}
