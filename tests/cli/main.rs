@@ -2,6 +2,8 @@
 
 // `cfg(test)` tells clippy that the helpers below are test code as well, where a failed expectation may panic.
 #[cfg(test)]
+mod agents_config;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod builder;

@@ -27,6 +27,13 @@ fn codes_of_the_program() -> BTreeSet<String> {
     codes
 }
 
+/// Returns the table of the codes that `exec-provider` answers with.
+pub(crate) fn refusals() -> String {
+    let rows = dsops::agent::Refusal::ALL.iter();
+    let rows = rows.map(|refusal| format!("| `{}` | {} |\n", refusal.code(), refusal.message()));
+    format!("| code | message |\n| --- | --- |\n{}", rows.collect::<String>())
+}
+
 /// Returns the sections of the page, by the code in their heading.
 fn sections() -> Vec<(String, String)> {
     let page = read("docs/reference/errors.md");

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::project::{files, read, root};
-use crate::{commands, options, providers};
+use crate::{codes, commands, options, providers};
 
 /// Returns what is to stand in each generated file.
 fn wanted() -> BTreeMap<PathBuf, String> {
@@ -17,6 +17,11 @@ fn wanted() -> BTreeMap<PathBuf, String> {
     }
     let configuration = read("docs/reference/configuration.md");
     pages.insert(PathBuf::from("docs/reference/configuration.md"), options::fill(&configuration));
+    let provider = read("docs/reference/exec-provider.md");
+    pages.insert(
+        PathBuf::from("docs/reference/exec-provider.md"),
+        between(&provider, "refusals", &codes::refusals()),
+    );
     let readme = read("README.md");
     pages.insert(PathBuf::from("README.md"), providers::fill(&readme));
     pages

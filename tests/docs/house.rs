@@ -68,6 +68,9 @@ const EXPOSE: &[&str] = &[
     "src/render/shell.rs",
     "src/render/systemd_creds.rs",
     "src/render/template.rs",
+    // The answer to a program that asks, and whether a value can be in it.
+    "src/agent/protocol.rs",
+    "src/agent/selection.rs",
     // Statements for a shell to evaluate.
     "src/statements.rs",
     // Digests of values, to see that one has changed.

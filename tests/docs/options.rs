@@ -137,11 +137,15 @@ pub(crate) fn fill(page: &str) -> String {
         ("variable", "Variable"),
         ("import", "Import"),
         ("reference", "FromParts"),
+        ("agents", "Agent"),
+        ("helpers", "Helpers"),
         ("policies", "Policies"),
         ("environment rules", "EnvironmentRules"),
     ] {
         page = match mark {
-            "variable" => between(&page, mark, &table_of_keys(&schema, &schema["$defs"][definition])),
+            "variable" | "helpers" => {
+                between(&page, mark, &table_of_keys(&schema, &schema["$defs"][definition]))
+            }
             _ => between(&page, mark, &of(definition)),
         };
     }
