@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::contract::{Context, FetchError, FetchErrorKind};
@@ -107,6 +108,8 @@ pub struct Invocation<'a> {
     pub stdin: Zeroizing<Vec<u8>>,
     /// How many bytes it may write to stdout.
     pub max_output: usize,
+    /// How long it may write nothing, to stdout or to stderr; none where only the store's time limits it.
+    pub silence: Option<Duration>,
 }
 
 /// What a program left.
@@ -127,7 +130,7 @@ impl Invocation<'_> {
     ///
     /// # Errors
     ///
-    /// `TimedOut` at the deadline, `Malformed` where it writes more than it may, `ToolMissing` where
+    /// `TimedOut` at the deadline or after a silence, `Malformed` where it writes more than it may, `ToolMissing` where
     /// the system cannot execute it. How it ended is for the caller to judge.
     pub async fn run(self, cx: &Context) -> Result<Output, FetchError> {
         let left = cx.time_left()?;
@@ -183,6 +186,20 @@ impl Invocation<'_> {
     }
 
     async fn converse(&self, child: &mut Child, group: &mut Group) -> Result<Output, FetchError> {
+        let heard = Notify::new();
+        let talk = self.talk(child, group, &heard);
+        let Some(silence) = self.silence else { return talk.await };
+        let hush = async { while tokio::time::timeout(silence, heard.notified()).await.is_ok() {} };
+        tokio::select! {
+            // What has been written counts, even where it is read late.
+            biased;
+            output = talk => output,
+            () = hush => Err(self.silent(silence)),
+        }
+    }
+
+    /// Feeds the program and reads what it writes, to its end, and gives notice of every piece.
+    async fn talk(&self, child: &mut Child, group: &mut Group, heard: &Notify) -> Result<Output, FetchError> {
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let feed = async {
             if let Some(mut stdin) = stdin {
@@ -199,8 +216,8 @@ impl Invocation<'_> {
         let (status, (), stdout, stderr) = tokio::try_join!(
             end,
             feed,
-            self.collect(stdout, self.max_output, Excess::Refused),
-            self.collect(stderr, MAX_STDERR, Excess::Dropped),
+            self.collect(stdout, self.max_output, Excess::Refused, heard),
+            self.collect(stderr, MAX_STDERR, Excess::Dropped, heard),
         )?;
         Ok(Output { status, stdout, stderr })
     }
@@ -211,6 +228,7 @@ impl Invocation<'_> {
         pipe: Option<impl AsyncRead + Unpin>,
         most: usize,
         excess: Excess,
+        heard: &Notify,
     ) -> Result<Zeroizing<Vec<u8>>, FetchError> {
         let mut kept = Kept::default();
         let Some(mut pipe) = pipe else { return Ok(kept.0) };
@@ -221,6 +239,7 @@ impl Invocation<'_> {
             if bytes.is_empty() {
                 return Ok(kept.0);
             }
+            heard.notify_one();
             let fitting = bytes.get(..most - kept.len()).unwrap_or(bytes);
             if fitting.len() < bytes.len() && excess == Excess::Refused {
                 return Err(self.too_much());
@@ -239,6 +258,14 @@ impl Invocation<'_> {
             format!("`{}` was not done after {} s and was ended", self.name(), left.as_secs_f32().ceil()),
         )
         .help("raise `timeout` on the store, or run the program by hand to see what it waits for")
+    }
+
+    fn silent(&self, silence: Duration) -> FetchError {
+        FetchError::new(
+            FetchErrorKind::TimedOut,
+            format!("`{}` wrote nothing for {} s and was ended", self.name(), silence.as_secs_f32()),
+        )
+        .help("raise `silence` on the store, or make the program write a line feed while it works")
     }
 
     fn too_much(&self) -> FetchError {

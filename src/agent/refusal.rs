@@ -101,16 +101,15 @@ impl Refusal {
 
     fn of_kind(kind: FetchErrorKind) -> Self {
         match kind {
-            FetchErrorKind::NotFound
-            | FetchErrorKind::PlaceNotFound
-            | FetchErrorKind::VersionNotFound
-            | FetchErrorKind::Dangling => Self::NotFound,
+            // Only what `optional`, `default` and `fallback` are for: who asks may have them too.
+            FetchErrorKind::NotFound | FetchErrorKind::VersionNotFound => Self::NotFound,
+            FetchErrorKind::PlaceNotFound => Self::Configuration,
             FetchErrorKind::Hidden => Self::Hidden,
             FetchErrorKind::Unauthenticated => Self::Unauthenticated,
             FetchErrorKind::Forbidden => Self::Forbidden,
             FetchErrorKind::RateLimited => Self::RateLimited,
             FetchErrorKind::TimedOut => Self::TimedOut,
-            FetchErrorKind::Malformed | FetchErrorKind::Damaged => Self::Malformed,
+            FetchErrorKind::Malformed | FetchErrorKind::Damaged | FetchErrorKind::Dangling => Self::Malformed,
             FetchErrorKind::Unsupported => Self::Unsupported,
             FetchErrorKind::ToolMissing => Self::ToolMissing,
             _ => Self::Unavailable,

@@ -81,6 +81,36 @@ impl Directory {
         Ok(())
     }
 
+    /// Writes a file that only the caller writes now, and leaves nothing but the file, whenever the process is killed: it
+    /// has no name before it is whole (open(2), `O_TMPFILE`). Since linkat(2) replaces nothing, a reader may find none for
+    /// a moment. Where the system has no such files it is [`Directory::write`].
+    pub(super) fn write_whole(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if self.link_whole(name, bytes).is_ok() {
+            return Ok(());
+        }
+        self.write(name, bytes)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn link_whole(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        use std::os::fd::AsRawFd as _;
+
+        use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+
+        let flags = OFlag::O_TMPFILE.bits();
+        let mut file = OpenOptions::new().write(true).mode(0o600).custom_flags(flags).open(&self.0)?;
+        file.write_all(bytes)?;
+        match fs::remove_file(self.file(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // Linking by the descriptor alone would need a capability; see open(2).
+        let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let follow = AtFlags::AT_SYMLINK_FOLLOW;
+        Ok(nix::unistd::linkat(AT_FDCWD, open.as_str(), AT_FDCWD, &self.file(name), follow)?)
+    }
+
     /// Opens a file to lock, which stays when it is unlocked: another may be waiting for it.
     pub(super) fn lock_file(&self, name: &str) -> io::Result<File> {
         let no_follow = nix::fcntl::OFlag::O_NOFOLLOW.bits();

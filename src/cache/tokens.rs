@@ -218,7 +218,7 @@ impl Slot<'_> {
         };
         let Ok(body) = serde_json::to_vec(&body).map(Zeroizing::new) else { return };
         let Some(sealed) = seal::seal(&self.key.place, self.key.credential.expose(), &body) else { return };
-        if let Err(error) = self.directory.write(self.name, &sealed) {
+        if let Err(error) = self.directory.write_whole(self.name, &sealed) {
             tracing::debug!(%error, "the token is not kept");
         }
         self.directory.forget(FORGOTTEN);

@@ -87,6 +87,9 @@ fn completed(arg: Arg, path: &str) -> Arg {
         ("init", "kind") => arg.add(ArgValueCandidates::new(names::types)),
         // These are new names.
         ("init", _) => arg,
+        (_, "profile") => arg.add(ArgValueCandidates::new(names::profiles)),
+        ("helper aws", "name") => arg.add(ArgValueCandidates::new(names::aws_keys)),
+        ("helper kube", "name") => arg.add(ArgValueCandidates::new(names::kube_users)),
         (_, "env") => arg.add(ArgValueCandidates::new(names::environments)),
         ("local", "store") => arg.add(ArgValueCandidates::new(names::local_stores)),
         ("infisical", "store") => arg.add(ArgValueCandidates::new(names::infisical_stores)),

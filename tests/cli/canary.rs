@@ -67,6 +67,8 @@ envs:
   lines: {A: {literal: \"MARK\\nMARK\"}}
   files: {A: {from: lit/KEY, type: file}, B: {from: env/KEY, type: file, mode: 0600, filename: b.pem}, C: {literal: MARK}}
   nul: {A: {literal: \"AE1BUks=\", transform: base64_decode}, B: {literal: MARK}}
+agents:
+  openclaw: {env: dev, raw: on, ids: {some/alias: {literal: MARK}}}
 ";
 
 /// Files with a mistake each, whose lines and neighbours hold values.
@@ -354,6 +356,7 @@ const CASES: &[Case] = &[
     case(&["completion", "bash"], 0),
     case(&["cache", "status"], 0),
     case(&["cache", "clear"], 0),
+    case(&["exec-provider"], 2),
     case(&["man", "exec"], 0),
     case(&["help", "get"], 0),
 ];
@@ -532,6 +535,37 @@ fn a_terminal_shows_no_value_that_is_masked() {
     let run = world(CONFIG).args(["exec", "--env", "dev", "--mask", "--", "bash", "-c", script]);
     let output = Terminal::start(run).wait().code(0);
     assert!(!shows_a_value(output.stdout_bytes()), "a value on the terminal\n{output}");
+}
+
+#[test]
+fn a_program_that_asks_gets_what_it_asks_for_and_nothing_else() {
+    let ask = |options: &[&str], ids: &str| {
+        let run = world(CONFIG);
+        let path = run.path("dsops.yaml");
+        let request = format!("{{\"protocolVersion\":1,\"provider\":\"p\",\"ids\":[{ids}]}}");
+        run.env("DSOPS_CONFIG", path).args(["exec-provider"]).args(options).stdin(request)
+    };
+    let output = search(ask(&[], "\"A\",\"E\",\"some/alias\",\"lit/KEY\""), Asked::Stdout).code(0);
+    assert!(shows_a_value(output.stdout_bytes()), "{output}");
+    let _ = search(ask(&[], "\"G\",\"NONE\",\"lit/NONE\",\"no id\",\"../A\""), Asked::Nothing).code(0);
+    for environment in
+        ["json", "yaml", "pointer", "base64", "regex", "absent", "empty", "garbled", "refused", "unreachable"]
+    {
+        let _ = search(ask(&["--env", environment], "\"A\",\"NONE\""), Asked::Nothing).code(0);
+    }
+    let _ = search(ask(&[], "\"A\",1"), Asked::Nothing).code(2);
+    // A request that is none is not repeated: somebody may have sent a value.
+    let _ = search(ask(&[], "").stdin(MARK), Asked::Nothing).code(2);
+    let _ = search(ask(&[], &format!("\"{MARK}\",1")), Asked::Nothing).code(2);
+    let _ = search(ask(&["--profile", "nobody"], "\"A\""), Asked::Nothing).code(3);
+    for config in BROKEN {
+        let run = world(config);
+        let path = run.path("dsops.yaml");
+        let run = run.env("DSOPS_CONFIG", path).args(["exec-provider"]);
+        let _ =
+            search(run.stdin("{\"protocolVersion\":1,\"provider\":\"p\",\"ids\":[\"A\"]}"), Asked::Nothing)
+                .code(3);
+    }
 }
 
 #[test]

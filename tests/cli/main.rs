@@ -36,6 +36,20 @@ mod exec_options;
 #[cfg(test)]
 mod exec_process;
 #[cfg(test)]
+mod exec_provider_asker;
+#[cfg(test)]
+mod exec_provider_chain;
+#[cfg(test)]
+mod exec_provider_kill;
+#[cfg(test)]
+mod exec_provider_limits;
+#[cfg(test)]
+mod exec_provider_requests;
+#[cfg(test)]
+mod exec_provider_surroundings;
+#[cfg(test)]
+mod exec_provider_values;
+#[cfg(test)]
 mod file_variables;
 #[cfg(test)]
 mod files;

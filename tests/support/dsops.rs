@@ -125,7 +125,7 @@ impl Dsops {
     }
 
     /// Returns the program with its arguments, directory and environment; streams are the caller's to set.
-    pub(super) fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(&self.args).current_dir(&self.directory).env_clear();
         #[expect(

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -29,6 +30,12 @@ pub struct ExecConfig {
     /// How many bytes the program may write.
     #[serde(default = "max_output")]
     pub max_output: usize,
+    /// How many ids one run of the program is asked for. For more of them it is run again, one run after the other.
+    #[serde(default = "max_ids")]
+    pub max_ids: usize,
+    /// The program is ended when it writes nothing for that long: `500ms`, `2s`. Off where absent.
+    #[serde(default)]
+    pub silence: Option<Silence>,
 }
 
 fn passed_env() -> Vec<String> {
@@ -38,6 +45,45 @@ fn passed_env() -> Vec<String> {
 /// Room for over a hundred of the largest values that a program can be started with (128 KiB on Linux).
 fn max_output() -> usize {
     16 << 20
+}
+
+/// What OpenClaw, the protocol's first caller, asks for at most.
+fn max_ids() -> usize {
+    512
+}
+
+/// A time, as the store's `timeout` is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence(pub Duration);
+
+impl<'de> Deserialize<'de> for Silence {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let number = number.parse().ok();
+        let time = match unit.trim() {
+            "ms" => number.map(Duration::from_millis),
+            "" | "s" => number.map(Duration::from_secs),
+            "m" => number.and_then(|number: u64| number.checked_mul(60)).map(Duration::from_secs),
+            _ => None,
+        };
+        time.map(Self).ok_or_else(|| de::Error::custom("not a time such as `500ms`, `2s` or `1m`"))
+    }
+}
+
+impl JsonSchema for Silence {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Silence".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "integer"] })
+    }
 }
 
 /// A program and the arguments that stand beside it.

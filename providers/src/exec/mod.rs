@@ -2,18 +2,19 @@
 
 mod config;
 mod protocol;
+mod requests;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests;
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::time::Instant;
 
 use async_trait::async_trait;
 
-pub use self::config::{CommandLine, ExecConfig};
+pub use self::config::{CommandLine, ExecConfig, Silence};
 use self::protocol::Answer;
+use self::requests::{MAX_REQUEST, Requests};
 use crate::contract::{
     About, Answers, Backend, Context, Cost, DecodeError, FetchError, FetchErrorKind, Finding, Locator,
     LocatorError, LocatorPart, Node, Parts, Provider, SecretValue,
@@ -28,13 +29,33 @@ pub struct Exec {
 #[async_trait]
 impl Provider for Exec {
     async fn fetch(&self, cx: &Context, locators: &[Locator]) -> Answers {
-        if locators.is_empty() {
-            return Answers::lookup(locators, |locator| Err(protocol::unanswered(&locator.path)));
+        let program = match self.program(cx) {
+            Ok(program) if !locators.is_empty() => program,
+            Ok(_) => return Answers::lookup(locators, |locator| Err(protocol::unanswered(&locator.path))),
+            Err(error) => return Answers::all_failed(locators, &error),
+        };
+        let requests =
+            Requests::of(locators.iter().map(|locator| locator.path.as_str()), self.config.max_ids);
+        let mut outputs: Vec<Result<Output, FetchError>> = Vec::new();
+        // One after the other: programs log in and take locks, and one that is started several times at once would
+        // log in as often, or wait for itself. What one run gave stays when a later one fails, after which nothing
+        // is started any more.
+        for ids in requests.runs() {
+            let output = match outputs.last() {
+                Some(Err(error)) => Err(error.clone()),
+                _ => self.run(cx, &program, ids).await,
+            };
+            outputs.push(output);
         }
-        match self.ask(cx, locators).await {
-            Ok(answers) => answers,
-            Err(error) => Answers::all_failed(locators, &error),
-        }
+        let answers: Vec<Result<Answer<'_>, FetchError>> =
+            outputs.iter().map(|output| read(&program, output.as_ref().map_err(Clone::clone)?)).collect();
+        Answers::lookup(locators, |locator| {
+            match requests.run_of(&locator.path).and_then(|run| answers.get(run)) {
+                Some(Ok(answer)) => answer.about(&locator.path),
+                Some(Err(error)) => Err(error.clone()),
+                None => Err(too_long()),
+            }
+        })
     }
 
     async fn check(&self, cx: &Context) -> Vec<Finding> {
@@ -44,8 +65,9 @@ impl Provider for Exec {
         };
         let found = Finding::ok("program", format!("found `{}`", program.path().display()));
         let start = Instant::now();
-        let spoken = match self.ask(cx, &[]).await {
-            Ok(_) => Finding::ok("protocol", "answers a request for nothing"),
+        let output = self.run(cx, &program, &[]).await;
+        let spoken = match output.and_then(|output| read(&program, &output).map(drop)) {
+            Ok(()) => Finding::ok("protocol", "answers a request for nothing"),
             Err(error) => Finding::failed("protocol", &error),
         };
         vec![found, spoken.took(start.elapsed())]
@@ -53,26 +75,31 @@ impl Provider for Exec {
 }
 
 impl Exec {
-    /// Runs the program once for all ids, each of which it is asked only once.
-    async fn ask(&self, cx: &Context, locators: &[Locator]) -> Result<Answers, FetchError> {
-        let program = self.program(cx)?;
-        let mut seen = HashSet::new();
-        let ids: Vec<&str> =
-            locators.iter().map(|locator| locator.path.as_str()).filter(|id| seen.insert(*id)).collect();
+    /// Runs the program once for these ids, and returns what it left if it ended well.
+    async fn run(&self, cx: &Context, program: &Program, ids: &[&str]) -> Result<Output, FetchError> {
+        let request = protocol::request(cx.store(), ids);
+        if request.len() > MAX_REQUEST {
+            return Err(FetchError::new(FetchErrorKind::Unsupported, "the request would be too long")
+                .help("give the store a shorter name"));
+        }
         let invocation = Invocation {
-            program: &program,
+            program,
             args: self.args().map(OsString::from).collect(),
             env: self.env(cx)?,
-            stdin: protocol::request(cx.store(), &ids),
+            stdin: request,
             max_output: self.config.max_output,
+            silence: self.config.silence.map(|Silence(time)| time),
         };
         let output = invocation.run(cx).await.map_err(|error| match error.kind() {
             FetchErrorKind::Malformed => error
                 .help("raise `max_output` on the store, or make the program answer only what it is asked"),
             _ => error,
         })?;
-        let answer = read(&program, &output)?;
-        Ok(Answers::lookup(locators, |locator| answer.about(&locator.path)))
+        let Some(end) = bad_end(output.status) else { return Ok(output) };
+        let message = format!("`{}` {end}", program.path().display());
+        Err(FetchError::new(FetchErrorKind::Unavailable, message)
+            .temporary(false)
+            .help("run the program by hand: what it writes to stderr may hold a value and is not shown"))
     }
 
     fn program(&self, cx: &Context) -> Result<Program, FetchError> {
@@ -100,19 +127,21 @@ impl Exec {
     }
 }
 
-/// Reads what a program left, if it ended well.
+/// Reads what a program left.
 fn read<'a>(program: &Program, output: &'a Output) -> Result<Answer<'a>, FetchError> {
-    let path = program.path().display();
-    if let Some(end) = bad_end(output.status) {
-        return Err(FetchError::new(FetchErrorKind::Unavailable, format!("`{path}` {end}"))
-            .temporary(false)
-            .help("run the program by hand: what it writes to stderr may hold a value and is not shown"));
-    }
     Answer::read(&output.stdout).map_err(|unusable| {
-        FetchError::new(FetchErrorKind::Malformed, format!("`{path}` {}", unusable.message))
-            .help(unusable.help)
+        let message = format!("`{}` {}", program.path().display(), unusable.message);
+        FetchError::new(FetchErrorKind::Malformed, message).help(unusable.help)
     })
 }
+
+const TOO_LONG: &str = "the id is longer than a request may be";
+
+fn too_long() -> FetchError {
+    FetchError::new(FetchErrorKind::Unsupported, TOO_LONG).help(SHORTEN)
+}
+
+const SHORTEN: &str = "name the secret by an id of less than 250 KiB";
 
 /// Returns a value as the system passes it on, or `None` where it cannot.
 fn os_string(value: &SecretValue) -> Option<OsString> {
@@ -149,6 +178,14 @@ impl Backend for Exec {
             return Err(DecodeError::at(at("max_output"), "`max_output` leaves no room for an answer")
                 .help("give it a number of bytes, or take it out"));
         }
+        if config.max_ids == 0 {
+            return Err(DecodeError::at(at("max_ids"), "`max_ids` leaves nothing to ask for")
+                .help("give it a number of ids, or take it out"));
+        }
+        if config.silence.is_some_and(|Silence(time)| time.is_zero()) {
+            return Err(DecodeError::at(at("silence"), "`silence` leaves no time to write anything")
+                .help("give it a time such as `2s`, or take it out"));
+        }
         let set = config.env.keys().map(|name| ("env", name));
         let passed = config.pass_env.iter().map(|name| ("pass_env", name));
         match set.chain(passed).find(|(_, name)| name.is_empty() || name.contains(['=', '\0'])) {
@@ -161,18 +198,21 @@ impl Backend for Exec {
     }
 
     fn accept(_: &ExecConfig, locator: &Locator) -> Result<(), LocatorError> {
-        if !locator.path.is_empty() {
-            return Ok(());
-        }
+        let (message, help) = match locator.path.as_str() {
+            "" => ("no id", "name what the program is to be asked for"),
+            id if !requests::fits(id) => (TOO_LONG, SHORTEN),
+            _ => return Ok(()),
+        };
         Err(LocatorError {
             part: LocatorPart::Path,
-            message: "no id".to_owned(),
-            help: Some("name what the program is to be asked for".to_owned()),
+            message: message.to_owned(),
+            help: Some(help.to_owned()),
         })
     }
 
-    fn cost(_: &ExecConfig, locators: &[Locator], _: &[String]) -> Cost {
-        Cost { processes: usize::from(!locators.is_empty()), ..Cost::default() }
+    fn cost(config: &ExecConfig, locators: &[Locator], _: &[String]) -> Cost {
+        let requests = Requests::of(locators.iter().map(|locator| locator.path.as_str()), config.max_ids);
+        Cost { processes: requests.runs().len(), ..Cost::default() }
     }
 
     fn open(config: ExecConfig, _: &Context) -> Result<Self, FetchError> {

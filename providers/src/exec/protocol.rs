@@ -219,16 +219,30 @@ impl Refusal {
     }
 }
 
-/// Returns the kind that a code names: `NOT_FOUND` and `not_found` are the same.
+/// Returns the kind that a code names: `NOT_FOUND` and `not_found` are the same. Beside the names of the kinds
+/// themselves these are OpenClaw's `AMBIGUOUS_DUPLICATE_KEY` and what `dsops exec-provider` says, each as the kind that
+/// is nearest. Only `NotFound` is an absence.
 fn kind_of(code: &str) -> Option<FetchErrorKind> {
+    let code = code.to_ascii_lowercase();
     let kinds = [
         FetchErrorKind::NotFound,
+        FetchErrorKind::Hidden,
         FetchErrorKind::Unauthenticated,
         FetchErrorKind::Forbidden,
         FetchErrorKind::RateLimited,
         FetchErrorKind::Unavailable,
+        FetchErrorKind::TimedOut,
+        FetchErrorKind::Malformed,
+        FetchErrorKind::Unsupported,
+        FetchErrorKind::ToolMissing,
     ];
-    kinds.into_iter().find(|kind| code.eq_ignore_ascii_case(kind.name()))
+    kinds.into_iter().find(|kind| code == kind.name()).or(match code.as_str() {
+        // What forbids it is another's decision, as a store's is.
+        "policy" => Some(FetchErrorKind::Forbidden),
+        "ambiguous_duplicate_key" | "transform" | "empty" | "placeholder" => Some(FetchErrorKind::Malformed),
+        "configuration" | "invalid_id" | "not_text" | "too_large" => Some(FetchErrorKind::Unsupported),
+        _ => None,
+    })
 }
 
 /// Returns a program's message in one line that cannot steer a terminal.

@@ -206,23 +206,52 @@ async fn arguments_are_passed_as_they_stand() {
 
 #[tokio::test]
 async fn a_refusal_is_of_the_kind_that_its_code_names() {
-    for (code, kind, temporary) in [
-        (r#""code":"NOT_FOUND","#, FetchErrorKind::NotFound, false),
-        (r#""code":"not_found","#, FetchErrorKind::NotFound, false),
-        (r#""code":"FORBIDDEN","#, FetchErrorKind::Forbidden, false),
-        (r#""code":"UNAVAILABLE","#, FetchErrorKind::Unavailable, true),
-        (r#""code":"E_STRANGE","#, FetchErrorKind::Unavailable, false),
-        (r#""code":null,"#, FetchErrorKind::Unavailable, false),
-        ("", FetchErrorKind::Unavailable, false),
-    ] {
-        let scene = script(&format!(
-            r#"cat <<'END'
-            {{"protocolVersion":1,"values":null,"errors":{{"ID":{{{code}"message":"no\n such\u001b[31m  thing"}}}}}}
-END"#
-        ));
-        let error = refused(&scene).await;
-        assert_eq!((error.kind(), error.is_temporary()), (kind, temporary), "{code}");
-        assert_eq!(error.message(), "the program refused `ID`: no such[31m thing");
+    use FetchErrorKind::{
+        Forbidden, Hidden, Malformed, NotFound, RateLimited, TimedOut, ToolMissing, Unauthenticated,
+        Unavailable, Unsupported,
+    };
+    let codes = [
+        ("NOT_FOUND", NotFound, false),
+        ("not_found", NotFound, false),
+        ("UNAUTHENTICATED", Unauthenticated, false),
+        ("FORBIDDEN", Forbidden, false),
+        ("POLICY", Forbidden, false),
+        ("HIDDEN", Hidden, false),
+        ("RATE_LIMITED", RateLimited, true),
+        ("UNAVAILABLE", Unavailable, true),
+        ("TIMED_OUT", TimedOut, false),
+        ("MALFORMED", Malformed, false),
+        ("AMBIGUOUS_DUPLICATE_KEY", Malformed, false),
+        ("TRANSFORM", Malformed, false),
+        ("EMPTY", Malformed, false),
+        ("PLACEHOLDER", Malformed, false),
+        ("UNSUPPORTED", Unsupported, false),
+        ("CONFIGURATION", Unsupported, false),
+        ("INVALID_ID", Unsupported, false),
+        ("NOT_TEXT", Unsupported, false),
+        ("TOO_LARGE", Unsupported, false),
+        ("TOOL_MISSING", ToolMissing, false),
+        ("E_STRANGE", Unavailable, false),
+        ("", Unavailable, false),
+    ];
+    let message = r#""message":"no\n such\u001b[31m  thing""#;
+    let refusals: Vec<String> =
+        codes.iter().map(|(code, ..)| format!(r#""{code}!":{{"code":"{code}",{message}}}"#)).collect();
+    let scene = script(&format!(
+        r#"cat <<'END'
+        {{"protocolVersion":1,"values":null,"errors":{{"null":{{"code":null,{message}}},"bare":{{{message}}},{}}}}}
+END"#,
+        refusals.join(",")
+    ));
+    let ids: Vec<String> = codes.iter().map(|(code, ..)| format!("{code}!")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).chain(["null", "bare"]).collect();
+    let expected = codes.iter().map(|(_, kind, temporary)| (*kind, *temporary));
+    let expected = expected.chain([(Unavailable, false), (Unavailable, false)]);
+    for ((answer, id), (kind, temporary)) in fetch(&scene, &ids).await.into_iter().zip(&ids).zip(expected) {
+        let error = answer.unwrap_err();
+        assert_eq!((error.kind(), error.is_temporary()), (kind, temporary), "{id}");
+        assert_eq!(error.is_absence(), id.eq_ignore_ascii_case("not_found!"), "{id}");
+        assert_eq!(error.message(), format!("the program refused `{id}`: no such[31m thing"));
     }
 }
 
@@ -281,21 +310,24 @@ async fn a_bad_end_is_told_and_its_stderr_is_not() {
 #[tokio::test]
 async fn a_program_that_reads_nothing_may_still_answer() {
     // Far more ids than a pipe holds, so that writing them meets a closed pipe.
-    let many: Vec<String> = (0..40_000).map(|number| format!("{number}")).collect();
+    let many: Vec<String> = (0..25_000).map(|number| format!("{number}")).collect();
     let ids: Vec<&str> = many.iter().map(String::as_str).chain(["ID"]).collect();
-    let scene = script(r#"exec <&-; printf '{"protocolVersion":1,"values":{"ID":"v"}}'"#);
+    let answer = r#"exec <&-; printf '{"protocolVersion":1,"values":{"ID":"v"}}'"#;
+    let scene = script_with(answer, [("max_ids", plain("30000"))]);
     assert_eq!(fetch(&scene, &ids).await.pop().unwrap().unwrap(), b"v");
 }
 
 #[tokio::test]
 async fn a_program_that_writes_before_it_reads_does_not_block() {
-    let many: Vec<String> = (0..40_000).map(|number| format!("{number}")).collect();
+    let many: Vec<String> = (0..25_000).map(|number| format!("{number}")).collect();
     let ids: Vec<&str> = many.iter().map(String::as_str).chain(["ID"]).collect();
-    let scene = script(
+    let scene = script_with(
         r#"head -c 1000000 /dev/zero | tr '\0' ' '; head -c 1000000 /dev/zero >&2
            cat > /dev/null; printf '{"protocolVersion":1,"values":{"ID":"v"}}'"#,
+        [("max_ids", plain("30000"))],
     );
     assert_eq!(fetch(&scene, &ids).await.pop().unwrap().unwrap(), b"v");
+    assert_eq!(scene.context.meter().processes(), 1);
 }
 
 #[tokio::test]
@@ -304,6 +336,136 @@ async fn endless_output_is_cut_off() {
     let error = refused(&scene).await;
     assert_eq!(error.kind(), FetchErrorKind::Malformed);
     assert!(error.message().ends_with("wrote more than 1000 bytes and was ended"), "{error}");
+}
+
+/// Answers every id with itself, and keeps each request in a file of its own. It says so where it runs beside itself.
+const ECHO: &str = r#"
+mkdir running || { echo beside >> beside; }
+n=0; while [ -e "request$n" ]; do n=$((n+1)); done
+cat > "request$n"
+ids=$(sed -e 's/.*"ids":\[//' -e 's/\]}$//' -e 's/"\([^"]*\)"/"\1":"\1"/g' "request$n")
+printf '{"protocolVersion":1,"values":{%s}}' "$ids"
+rmdir running
+"#;
+
+fn promised(scene: &Scene, ids: &[&str]) -> usize {
+    let locators: Vec<Locator> = ids.iter().map(|id| Locator::new(*id)).collect();
+    let cost = (Descriptor::of::<Exec>().cost)(&scene.options, &NoExpansion, &locators, &[]);
+    cost.unwrap_or_else(|_| panic!("the options decode")).processes
+}
+
+fn requests(scene: &Scene) -> Vec<String> {
+    let read = |number| fs::read_to_string(scene.context.resolve_path(&format!("request{number}")));
+    (0..).map_while(|number| read(number).ok()).collect()
+}
+
+#[tokio::test]
+async fn more_ids_than_a_run_may_be_asked_for_are_asked_in_several_runs_one_after_the_other() {
+    for (limit, count, runs) in [(None, 512, 1), (None, 513, 2), (Some("3"), 7, 3), (Some("1"), 2, 2)] {
+        let scene = match limit {
+            Some(limit) => script_with(ECHO, [("max_ids", plain(limit))]),
+            None => script(ECHO),
+        };
+        let many: Vec<String> = (0..count).map(|number| format!("id/{number}")).collect();
+        // Each is wanted twice, and asked for once.
+        let ids: Vec<&str> = many.iter().chain(&many).map(String::as_str).collect();
+        let answers = fetch(&scene, &ids).await;
+        for (id, answer) in ids.iter().zip(answers) {
+            assert_eq!(answer.unwrap(), id.as_bytes());
+        }
+        assert_eq!(scene.context.meter().processes(), runs);
+        assert_eq!(promised(&scene, &ids), runs);
+        let most = limit.map_or(512, |limit| limit.parse().unwrap());
+        let asked: Vec<usize> =
+            requests(&scene).iter().map(|request| request.matches("\"id/").count()).collect();
+        assert!(asked.iter().all(|asked| *asked <= most), "{asked:?}");
+        assert_eq!(asked.iter().sum::<usize>(), count);
+        assert!(!scene.context.resolve_path("beside").exists(), "two ran at once");
+    }
+}
+
+#[tokio::test]
+async fn a_request_has_256_kib_at_most() {
+    let scene = script_with(ECHO, [("max_ids", plain("100000"))]);
+    let many: Vec<String> = (0..300).map(|number| format!("{number:04}{}", "x".repeat(1996))).collect();
+    let ids: Vec<&str> = many.iter().map(String::as_str).collect();
+    for (id, answer) in ids.iter().zip(fetch(&scene, &ids).await) {
+        assert_eq!(answer.unwrap(), id.as_bytes());
+    }
+    let sizes: Vec<usize> = requests(&scene).iter().map(String::len).collect();
+    assert!(sizes.iter().all(|size| *size <= 256 << 10), "{sizes:?}");
+    assert_eq!(sizes.len(), 3);
+    assert_eq!((promised(&scene, &ids), scene.context.meter().processes()), (3, 3));
+
+    // Bytes that JSON escapes count as they are sent.
+    let scene = script_with("cat > request0; exit 1", [("max_ids", plain("100000"))]);
+    let many: Vec<String> = (0..60_000).map(|number| format!("{number}\u{1}")).collect();
+    let ids: Vec<&str> = many.iter().map(String::as_str).collect();
+    let _ = fetch(&scene, &ids).await;
+    let size = requests(&scene)[0].len();
+    assert!((200 << 10..=256 << 10).contains(&size), "{size}");
+}
+
+#[tokio::test]
+async fn an_id_that_no_request_can_hold_is_refused_and_spoils_no_other() {
+    let scene = script(ECHO);
+    let long = "x".repeat(256 << 10);
+    let answers = fetch(&scene, &["a", &long, "b"]).await;
+    assert_eq!(answers[0].as_ref().unwrap(), b"a");
+    assert_eq!(answers[1].as_ref().unwrap_err().kind(), FetchErrorKind::Unsupported);
+    assert_eq!(answers[2].as_ref().unwrap(), b"b");
+    assert_eq!(promised(&scene, &["a", &long, "b"]), 1);
+    let descriptor = Descriptor::of::<Exec>();
+    let accept = |id: &str| (descriptor.accept)(&scene.options, &NoExpansion, &[Locator::new(id)]);
+    assert!(format!("{:?}", accept(&long)).contains("longer than a request"));
+    assert!(!format!("{:?}", accept("a")).contains("longer than a request"));
+}
+
+#[tokio::test]
+async fn what_one_run_gave_stays_when_a_later_one_fails_and_no_other_is_started() {
+    let scene = script_with(
+        r#"echo run >> runs; read -r request
+           case $request in *'"a"'*) printf '{"protocolVersion":1,"values":{"a":"1"}}' ;; *) exit 3 ;; esac"#,
+        [("max_ids", plain("1"))],
+    );
+    let answers = fetch(&scene, &["a", "b", "c"]).await;
+    assert_eq!(answers[0].as_ref().unwrap(), b"1");
+    for answer in &answers[1..] {
+        assert!(answer.as_ref().unwrap_err().message().ends_with("exited with code 3"));
+    }
+    assert_eq!(fs::read_to_string(scene.context.resolve_path("runs")).unwrap(), "run\nrun\n");
+}
+
+#[tokio::test]
+async fn a_program_that_is_silent_for_too_long_is_ended() {
+    let scene = script_with("sleep 600 & echo $! > pid; wait", [("silence", text("300ms"))]);
+    let error = refused(&scene).await;
+    assert_eq!(error.kind(), FetchErrorKind::TimedOut);
+    assert!(error.message().ends_with("/bin/sh` wrote nothing for 0.3 s and was ended"), "{error}");
+    assert!(error.advice().is_some_and(|help| help.contains("`silence`")));
+    #[cfg(target_os = "linux")]
+    if let Ok(pid) = fs::read_to_string(scene.context.resolve_path("pid")) {
+        assert!(gone(pid.trim()).await, "it runs on");
+    }
+}
+
+#[tokio::test]
+async fn any_byte_on_either_stream_breaks_the_silence() {
+    // The silence is far longer than a step, and far shorter than the whole.
+    for write in ["echo", "echo working >&2"] {
+        let answer = r#"printf '{"protocolVersion":1,"values":{"ID":"v"}}'"#;
+        let scene = script_with(
+            &format!("for step in 1 2 3 4 5 6 7 8 9 10 11 12; do {write}; sleep 0.4; done; {answer}"),
+            [("silence", plain("4"))],
+        );
+        assert_eq!(fetch(&scene, &["ID"]).await.pop().unwrap().unwrap(), b"v", "{write}");
+    }
+}
+
+#[tokio::test]
+async fn white_space_around_the_answer_is_none_of_it() {
+    let scene = script(r#"printf '\n \r\n\t\n{"protocolVersion":1,\n"values":{"ID":"v"}}\n\n \n'"#);
+    assert_eq!(fetch(&scene, &["ID"]).await.pop().unwrap().unwrap(), b"v");
 }
 
 /// Waits until a process is gone, a zombie counting as gone: nobody may be there to bury it.
@@ -437,6 +599,10 @@ fn options_that_cannot_work_are_refused_before_anything_runs() {
         map([("command", text(""))]),
         map([("command", map([("a", text("b"))]))]),
         map([sh(), ("max_output", plain("0"))]),
+        map([sh(), ("max_ids", plain("0"))]),
+        map([sh(), ("silence", plain("0"))]),
+        map([sh(), ("silence", text("soon"))]),
+        map([sh(), ("silence", text("99999999999999999999s"))]),
         map([sh(), ("env", map([("A=B", text("x"))]))]),
         map([sh(), ("pass_env", list([text("")]))]),
         map([("args", list([]))]),
@@ -445,4 +611,7 @@ fn options_that_cannot_work_are_refused_before_anything_runs() {
         assert!(!error.message.is_empty());
     }
     (Descriptor::of::<Exec>().validate)(&map([sh()]), &NoExpansion).unwrap();
+    for time in ["500ms", "2s", "2", "1m"] {
+        (Descriptor::of::<Exec>().validate)(&map([sh(), ("silence", text(time))]), &NoExpansion).unwrap();
+    }
 }

@@ -35,6 +35,24 @@ pub(super) fn environments() -> Vec<CompletionCandidate> {
     candidates(config.iter().flat_map(|config| config.environments.keys()))
 }
 
+/// Returns the profiles of `agents` in the file.
+pub(super) fn profiles() -> Vec<CompletionCandidate> {
+    let config = load();
+    candidates(config.iter().flat_map(|config| config.agents.keys()))
+}
+
+/// Returns the names that `dsops helper aws` knows.
+pub(super) fn aws_keys() -> Vec<CompletionCandidate> {
+    let config = load();
+    candidates(config.iter().flat_map(|config| config.helpers.aws.keys()))
+}
+
+/// Returns the names that `dsops helper kube` knows.
+pub(super) fn kube_users() -> Vec<CompletionCandidate> {
+    let config = load();
+    candidates(config.iter().flat_map(|config| config.helpers.kube.keys()))
+}
+
 /// Returns the stores of the file that `dsops local` works on.
 pub(super) fn local_stores() -> Vec<CompletionCandidate> {
     stores_of(LOCAL)
