@@ -11,6 +11,7 @@ pub mod environment;
 pub mod exec;
 pub mod exit;
 pub mod mask;
+pub mod openclaw;
 pub mod plan;
 pub mod policy;
 pub mod reference;

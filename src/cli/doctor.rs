@@ -230,7 +230,7 @@ fn row(store: &str, kind: &str, finding: &Finding) -> Vec<String> {
     ]
 }
 
-fn word(status: Status) -> &'static str {
+pub(super) fn word(status: Status) -> &'static str {
     match status {
         Status::Ok => "ok",
         Status::Warning => "warning",
@@ -239,7 +239,7 @@ fn word(status: Status) -> &'static str {
     }
 }
 
-fn style(word: &str) -> Option<Style> {
+pub(super) fn style(word: &str) -> Option<Style> {
     match word {
         "ok" => Some(Style::new().green()),
         "warning" => Some(Style::new().yellow()),
@@ -260,6 +260,6 @@ fn step_json(step: &Step) -> Value {
     })
 }
 
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

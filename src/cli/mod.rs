@@ -17,6 +17,7 @@ mod init;
 mod local;
 mod man;
 mod mask;
+mod openclaw;
 mod output;
 mod plan;
 mod render;
@@ -92,6 +93,7 @@ enum Command {
     Infisical(infisical::Infisical),
     #[cfg(feature = "local")]
     Local(local::Local),
+    Openclaw(openclaw::Openclaw),
     Init(init::Init),
     Cache(cache::Cache),
     Schema(schema::Schema),
@@ -206,6 +208,7 @@ pub(crate) fn main() -> u8 {
         Command::Local(command) => command.run(&session),
         Command::Cache(command) => command.run(&session),
         Command::Infisical(command) => command.run(&session),
+        Command::Openclaw(command) => command.run(&session),
         Command::Init(command) => command.run(&session),
         Command::Completion(command) => command.run(&session),
         Command::Man(command) => command.run(&session),

@@ -235,6 +235,15 @@ impl ReferenceAt {
         }
     }
 
+    /// Returns the names of the variables that it names as `${NAME}`.
+    #[must_use]
+    pub fn variables(&self) -> Vec<&str> {
+        match &self.target {
+            Target::Ready(_) => Vec::new(),
+            Target::Deferred(deferred) => deferred.0.texts().flat_map(expand::variables_in).collect(),
+        }
+    }
+
     /// Returns the reference, expanded.
     ///
     /// # Errors

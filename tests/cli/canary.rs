@@ -38,6 +38,7 @@ secretStores:
     host: http://127.0.0.1:9
     timeout_ms: 300
     auth: {method: machine_identity, client_id: MARK, client_secret: \"${TOKEN}\"}
+agents: {openclaw: {env: dev, ids: {alias: lit/KEY}}}
 transforms: {pick: [\"json_extract:.a\"]}
 envs:
   dev:
@@ -357,6 +358,9 @@ const CASES: &[Case] = &[
     case(&["cache", "status"], 0),
     case(&["cache", "clear"], 0),
     case(&["exec-provider"], 2),
+    case(&["openclaw", "install", "--dir", "/dev/null/x"], 2),
+    case(&["openclaw", "check"], 1),
+    case(&["openclaw", "check", "--settings", "secret.txt"], 3),
     case(&["man", "exec"], 0),
     case(&["help", "get"], 0),
 ];
@@ -398,6 +402,10 @@ fn every_command_has_a_case() {
     for command in commands(&["infisical"]).iter().filter(|command| *command != "help") {
         let run = CASES.iter().any(|case| case.args.starts_with(&["infisical", command]));
         assert!(run, "`dsops infisical {command}` has no case in {}", file!());
+    }
+    for command in commands(&["openclaw"]).iter().filter(|command| *command != "help") {
+        let run = CASES.iter().any(|case| case.args.starts_with(&["openclaw", command]));
+        assert!(run, "`dsops openclaw {command}` has no case in {}", file!());
     }
     for command in commands(&["local"]).iter().filter(|command| *command != "help") {
         let scripted = LOCAL.contains(&format!("\"$0\" local {command} "));
@@ -572,6 +580,16 @@ fn a_program_that_asks_gets_what_it_asks_for_and_nothing_else() {
 fn the_encrypted_file_shows_no_value() {
     let run = world(CONFIG).instead("/bin/sh").args(["-c", LOCAL, env!("CARGO_BIN_EXE_dsops")]);
     let _ = search(run, Asked::Nothing).code(0);
+}
+
+#[test]
+fn an_exchange_as_openclaw_has_it_shows_no_value() {
+    let script = "\"$0\" openclaw install --config \"$PWD/dsops.yaml\" > settings.json
+        \"$0\" openclaw check --settings settings.json > found; rm -r ../home/.local";
+    let run = world(CONFIG).instead("/bin/sh").args(["-c", script, env!("CARGO_BIN_EXE_dsops")]);
+    let output = search(run, Asked::Nothing).code(0);
+    let found = String::from_utf8_lossy(&output.read("found")).into_owned();
+    assert!(found.contains("alias"), "{found}");
 }
 
 #[test]

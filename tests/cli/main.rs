@@ -92,6 +92,8 @@ mod man;
 #[cfg(test)]
 mod mask;
 #[cfg(test)]
+mod openclaw;
+#[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod requests;
