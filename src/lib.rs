@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod environment;
 pub mod exec;
 pub mod exit;
+pub mod helper;
 pub mod mask;
 pub mod openclaw;
 pub mod plan;

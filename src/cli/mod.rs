@@ -10,6 +10,7 @@ mod environment;
 mod exec;
 mod exec_provider;
 mod get;
+mod helper;
 mod hook;
 mod infisical;
 mod init;
@@ -87,6 +88,7 @@ enum Command {
     Render(render::Render),
     ExecProvider(exec_provider::ExecProvider),
     Mask(mask::Mask),
+    Helper(helper::Helper),
     Doctor(doctor::Doctor),
     Validate(validate::Validate),
     Stores(stores::Stores),
@@ -105,7 +107,7 @@ enum Command {
 impl Command {
     /// Says whether another program starts this command and reads what it writes.
     fn is_unattended(&self) -> bool {
-        matches!(self, Self::ExecProvider(_))
+        matches!(self, Self::ExecProvider(_) | Self::Helper(_))
     }
 }
 
@@ -163,7 +165,7 @@ pub(crate) type Outcome = Result<u8, Stop>;
 
 /// Runs the program and returns its exit code.
 pub(crate) fn main() -> u8 {
-    let args: Vec<OsString> = std::env::args_os().collect();
+    let args = helper::called_as::arguments(std::env::args_os());
     // Before anything looks at the environment: it may be the one of the command that is to be started.
     if let Some(code) = dsops::exec::inner(&args) {
         return code;
@@ -198,6 +200,7 @@ pub(crate) fn main() -> u8 {
         Command::Render(command) => command.run(&session),
         Command::ExecProvider(command) => command.run(&session),
         Command::Mask(command) => command.run(&session),
+        Command::Helper(command) => command.run(&session),
         Command::Plan(command) => command.run(&session),
         Command::Get(command) => command.run(&session),
         Command::Doctor(command) => command.run(&session),

@@ -252,6 +252,10 @@ const CASES: &[Case] = &[
     case(&["exec", "--env", "dev", "--", "./secret.txt"], 126),
     case(&["exec", "--env", "dev", "--working-dir", "nowhere", "--", "true"], 125),
     case(&["mask", "--env", "dev"], 0),
+    // The file is not looked for here. What these do with one is below.
+    case(&["helper", "git", "get"], 3),
+    case(&["helper", "git", "store"], 0),
+    case(&["helper", "askpass", "Enter PIN: "], 3),
     case(&["exec", "--env", "dev", "--watch", "--interval", "1h", "--", "true"], 0),
     case(&["render", "--env", "dev", "--watch", "--out", "nowhere/out.env"], 6),
     case(&["exec", "--env", "files", "--", "sh", "-c", "cat $A $B > /dev/null"], 0),
@@ -403,9 +407,11 @@ fn every_command_has_a_case() {
         let run = CASES.iter().any(|case| case.args.starts_with(&["infisical", command]));
         assert!(run, "`dsops infisical {command}` has no case in {}", file!());
     }
-    for command in commands(&["openclaw"]).iter().filter(|command| *command != "help") {
-        let run = CASES.iter().any(|case| case.args.starts_with(&["openclaw", command]));
-        assert!(run, "`dsops openclaw {command}` has no case in {}", file!());
+    for group in ["openclaw", "helper"] {
+        for command in commands(&[group]).iter().filter(|command| *command != "help") {
+            let run = CASES.iter().any(|case| case.args.starts_with(&[group, command]));
+            assert!(run, "`dsops {group} {command}` has no case in {}", file!());
+        }
     }
     for command in commands(&["local"]).iter().filter(|command| *command != "help") {
         let scripted = LOCAL.contains(&format!("\"$0\" local {command} "));
@@ -534,6 +540,56 @@ fn the_filter_lets_no_value_through() {
     for environment in ["absent", "garbled", "unreachable", "none"] {
         let run = world(CONFIG).args(["mask", "--env", environment]).stdin(MARK);
         let _ = search(run, Asked::Nothing).stdout_empty();
+    }
+}
+
+/// What `helpers` adds to the file of the tests.
+const HELPERS: &str = "\
+helpers:
+  git:
+    a.example: {username: {literal: me}, password: lit/KEY}
+    lines.example: {username: {literal: me}, password: {literal: \"MARK\\nMARK\"}}
+    user.example: {username: {literal: \"MARK\\nMARK\"}, password: lit/KEY}
+    refused.example: {username: lit/KEY, password: refusing/KEY}
+    garbled.example: {username: {literal: MARK}, password: garbage/KEY}
+    absent.example: {username: {literal: MARK}, password: lit/MISSING}
+  askpass:
+    PIN: lit/KEY
+    LINES: {literal: \"MARK\\nMARK\"}
+    REFUSED: refusing/KEY
+    GARBLED: garbage/KEY
+";
+
+fn helper(args: &[&str]) -> Dsops {
+    let run = world(&format!("{CONFIG}{HELPERS}"));
+    let file = run.path("dsops.yaml");
+    run.env("DSOPS_CONFIG", file).args(["helper"]).args(args)
+}
+
+#[test]
+fn a_helper_tells_its_value_to_whoever_may_have_it_and_nowhere_else() {
+    let git = |host: &str| {
+        // Whoever calls may send a password, too.
+        let request = format!("protocol=https\nhost={host}\npassword={MARK}\nfuture={MARK}\n\n");
+        helper(&["git", "get"]).stdin(request)
+    };
+    let output = search(git("a.example"), Asked::Stdout).code(0);
+    assert!(shows_a_value(output.stdout_bytes()), "{output}");
+    let _ = search(git("none.example"), Asked::Nothing).code(0).stdout_empty();
+    for (host, code) in
+        [("lines", 7), ("user", 7), ("refused", 6), ("garbled", 6), ("absent", 5), (&format!("a\r{MARK}"), 2)]
+    {
+        let _ = search(git(&format!("{host}.example")), Asked::Nothing).code(code).stdout("quit=1\n");
+    }
+    let _ = search(helper(&["git", "get"]).stdin(format!("password={MARK}\n{MARK}")), Asked::Nothing).code(2);
+    for action in ["store", "erase"] {
+        let request = format!("protocol=https\nhost=a.example\npassword={MARK}\n\n");
+        let _ = search(helper(&["git", action]).stdin(request), Asked::Nothing).code(0).stdout_empty();
+    }
+    let output = search(helper(&["askpass", "PIN: "]), Asked::Stdout).code(0);
+    assert!(shows_a_value(output.stdout_bytes()), "{output}");
+    for (prompt, code) in [("OTHER: ", 1), ("LINES", 7), ("REFUSED", 6), ("GARBLED", 6)] {
+        let _ = search(helper(&["askpass", prompt]), Asked::Nothing).code(code).stdout_empty();
     }
 }
 

@@ -56,6 +56,10 @@ mod files;
 #[cfg(test)]
 mod get;
 #[cfg(test)]
+mod helper_askpass;
+#[cfg(test)]
+mod helper_git;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod infisical;

@@ -58,6 +58,9 @@ const EXPOSE: &[&str] = &[
     "src/cli/local/mod.rs",
     "src/cli/output.rs",
     "src/environment/mod.rs",
+    // What git and ssh read.
+    "src/helper/askpass.rs",
+    "src/helper/git.rs",
     // What is to be taken out of output.
     "src/mask/mod.rs",
     "src/exec/files/directory.rs",
