@@ -14,6 +14,7 @@ use super::error::{Code, ConfigError};
 use super::model::Variable;
 use super::shape::{Any, ValueShape};
 use super::stores::{is_in_range, parse_duration};
+use crate::helper::docker;
 
 /// What the credential helpers give, each by what it is asked with.
 #[derive(Debug, Default)]
@@ -176,7 +177,7 @@ pub(super) fn read(root: &Node, reader: Reader<'_>) -> Helpers {
     let mut section = Section { node, reader };
     Helpers {
         git: section.entries("git", |entry| entry.login()),
-        docker: section.entries("docker", |entry| entry.login()),
+        docker: section.registries(),
         aws: section.entries("aws", |entry| {
             let access_key_id = entry.value("access_key_id");
             let secret_access_key = entry.value("secret_access_key");
@@ -214,6 +215,26 @@ impl Section<'_, '_> {
             }
         }
         read_all
+    }
+
+    fn registries(&mut self) -> IndexMap<String, Login> {
+        let registries = self.entries("docker", |entry| entry.login());
+        for (key, login) in &registries {
+            let before = registries.keys().take_while(|other| *other != key).map(String::as_str);
+            if let Err(error) = docker::check(key, before) {
+                let error = ConfigError::at(Code::Invalid, login.span, error.to_string());
+                let help = "name each registry once, such as `ghcr.io` or `localhost:5000`";
+                self.reader.errors.push(error.help(help));
+            }
+            // docker sends no name that could be used in its place.
+            if login.username.is_none() {
+                let message = format!("`helpers.docker.{}` has no `username`", key.escape_debug());
+                let error = ConfigError::at(Code::MissingField, login.span, message);
+                let help = "add it; for an identity token it is `username: {literal: <token>}`";
+                self.reader.errors.push(error.help(help));
+            }
+        }
+        registries
     }
 
     fn prompts(&mut self) -> IndexMap<String, Arc<Variable>> {

@@ -4,6 +4,10 @@
 
 pub mod askpass;
 pub mod git;
+pub mod aws;
+pub mod credential;
+pub mod docker;
+pub mod kube;
 
 use thiserror::Error;
 

@@ -256,6 +256,9 @@ const CASES: &[Case] = &[
     case(&["helper", "git", "get"], 3),
     case(&["helper", "git", "store"], 0),
     case(&["helper", "askpass", "Enter PIN: "], 3),
+    case(&["helper", "docker", "get"], 1),
+    case(&["helper", "aws", "deploy"], 3),
+    case(&["helper", "kube", "staging"], 3),
     case(&["exec", "--env", "dev", "--watch", "--interval", "1h", "--", "true"], 0),
     case(&["render", "--env", "dev", "--watch", "--out", "nowhere/out.env"], 6),
     case(&["exec", "--env", "files", "--", "sh", "-c", "cat $A $B > /dev/null"], 0),
@@ -566,6 +569,35 @@ fn helper(args: &[&str]) -> Dsops {
     run.env("DSOPS_CONFIG", file).args(["helper"]).args(args)
 }
 
+/// What `helpers` adds to the file of the tests for those that answer with JSON.
+const JSON_HELPERS: &str = "\
+helpers:
+  docker:
+    a.example: {username: {literal: me}, password: lit/KEY}
+    user.example: {username: {literal: \"MARK:MARK\"}, password: lit/KEY}
+    refused.example: {username: lit/KEY, password: refusing/KEY}
+    garbled.example: {username: lit/KEY, password: garbage/KEY}
+    absent.example: {username: lit/KEY, password: lit/MISSING}
+  aws:
+    a: {access_key_id: lit/KEY, secret_access_key: lit/KEY, session_token: lit/KEY, refresh: 15m}
+    spaced: {access_key_id: lit/KEY, secret_access_key: {literal: \"MARK MARK\"}}
+    refused: {access_key_id: lit/KEY, secret_access_key: refusing/KEY}
+    garbled: {access_key_id: lit/KEY, secret_access_key: garbage/KEY}
+  kube:
+    a: {token: lit/KEY}
+    bound: {token: lit/KEY, server: 'https://a.example'}
+    spaced: {token: {literal: \"MARK\\n\"}}
+    pem: {client_certificate: lit/KEY, client_key: lit/KEY}
+    refused: {token: refusing/KEY}
+    garbled: {token: garbage/KEY}
+";
+
+fn json_helper(args: &[&str]) -> Dsops {
+    let run = world(&format!("{CONFIG}{JSON_HELPERS}"));
+    let file = run.path("dsops.yaml");
+    run.env("DSOPS_CONFIG", file).args(["helper"]).args(args)
+}
+
 #[test]
 fn a_helper_tells_its_value_to_whoever_may_have_it_and_nowhere_else() {
     let git = |host: &str| {
@@ -590,6 +622,53 @@ fn a_helper_tells_its_value_to_whoever_may_have_it_and_nowhere_else() {
     assert!(shows_a_value(output.stdout_bytes()), "{output}");
     for (prompt, code) in [("OTHER: ", 1), ("LINES", 7), ("REFUSED", 6), ("GARBLED", 6)] {
         let _ = search(helper(&["askpass", prompt]), Asked::Nothing).code(code).stdout_empty();
+    }
+}
+
+#[test]
+fn a_helper_that_answers_with_json_has_its_value_there_and_nowhere_else() {
+    for run in [
+        json_helper(&["docker", "get"]).stdin("a.example"),
+        json_helper(&["aws", "a"]),
+        json_helper(&["kube", "a"]),
+        json_helper(&["kube", "bound"]),
+    ] {
+        let output = search(run, Asked::Stdout).code(0);
+        assert!(shows_a_value(output.stdout_bytes()), "{output}");
+    }
+    for host in ["user.example", "refused.example", "garbled.example", "absent.example", "none.example"] {
+        let _ = search(json_helper(&["docker", "get"]).stdin(host), Asked::Nothing).code(1);
+    }
+    // Whoever calls may send a password, too.
+    for server in ["a.example", "none.example", "refused.example"] {
+        let login = format!(r#"{{"ServerURL":"{server}","Username":"{MARK}","Secret":"{MARK}"}}"#);
+        let _ = search(json_helper(&["docker", "store"]).stdin(login), Asked::Nothing).code(1);
+    }
+    for written in [MARK.to_owned(), format!(r#"{{"ServerURL":"a.example","Secret":["{MARK}"]}}"#)] {
+        let _ = search(json_helper(&["docker", "store"]).stdin(written), Asked::Nothing).code(1);
+    }
+    let address = format!("https://user:{MARK}@a.example");
+    for action in ["get", "erase"] {
+        let _ = search(json_helper(&["docker", action]).stdin(address.clone()), Asked::Nothing).code(1);
+    }
+    let _ = search(json_helper(&["docker", "list"]), Asked::Stdout).code(0);
+    for (name, code) in [("spaced", 7), ("refused", 6), ("garbled", 6), ("none", 3)] {
+        let _ = search(json_helper(&["aws", name]), Asked::Nothing).code(code).stdout_empty();
+        let _ = search(json_helper(&["kube", name]), Asked::Nothing).code(code).stdout_empty();
+    }
+    let _ = search(json_helper(&["kube", "pem"]), Asked::Nothing).code(7).stdout_empty();
+    let asked = |server: &str| {
+        format!(
+            r#"{{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{{"cluster":{{"server":"{server}"}}}}}}"#
+        )
+    };
+    for (name, request, code) in [
+        ("bound", asked(&format!("https://user:{MARK}@b.example")), 10),
+        ("bound", MARK.to_owned(), 2),
+        ("a", asked("x").replace("\"x\"", &format!("[\"{MARK}\"]")), 2),
+    ] {
+        let run = json_helper(&["kube", name]).env("KUBERNETES_EXEC_INFO", request);
+        let _ = search(run, Asked::Nothing).code(code).stdout_empty();
     }
 }
 

@@ -58,7 +58,13 @@ mod get;
 #[cfg(test)]
 mod helper_askpass;
 #[cfg(test)]
+mod helper_aws;
+#[cfg(test)]
+mod helper_docker;
+#[cfg(test)]
 mod helper_git;
+#[cfg(test)]
+mod helper_kube;
 #[cfg(test)]
 mod http;
 #[cfg(test)]

@@ -61,6 +61,9 @@ const EXPOSE: &[&str] = &[
     // What git and ssh read.
     "src/helper/askpass.rs",
     "src/helper/git.rs",
+    // What docker, the programs of AWS and the clients of Kubernetes read.
+    "src/helper/credential.rs",
+    "src/helper/docker.rs",
     // What is to be taken out of output.
     "src/mask/mod.rs",
     "src/exec/files/directory.rs",

@@ -1,8 +1,12 @@
 //! `dsops helper`: the protocols by which other programs ask for a secret.
 
 mod askpass;
+mod aws;
 pub(super) mod called_as;
+mod credential;
+mod docker;
 mod git;
+mod kube;
 
 use clap::{Args, Subcommand};
 use dsops::exit;
@@ -25,15 +29,22 @@ pub(crate) struct Helper {
 #[derive(Debug, Subcommand)]
 enum Program {
     Git(git::Git),
+    Docker(docker::Docker),
+    Aws(aws::Aws),
+    Kube(kube::Kube),
     Askpass(askpass::Askpass),
 }
 
 impl Helper {
     pub(crate) fn run(&self, session: &Session) -> Outcome {
         let _ = dsops::exec::harden();
+        let session = session.unattended();
         match &self.program {
-            Program::Git(git) => git.run(session),
-            Program::Askpass(askpass) => askpass.run(session),
+            Program::Git(git) => git.run(&session),
+            Program::Docker(docker) => docker.run(&session),
+            Program::Aws(aws) => aws.run(&session),
+            Program::Kube(kube) => kube.run(&session),
+            Program::Askpass(askpass) => askpass.run(&session),
         }
     }
 }
