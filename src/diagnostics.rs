@@ -19,6 +19,8 @@ pub(crate) struct Diagnostic {
     code: &'static str,
     exit: u8,
     message: String,
+    /// The message without what an outside program said, where it quotes one.
+    own_words: Option<String>,
     help: Option<String>,
     labels: Vec<Label>,
     source: Option<Shown>,
@@ -71,6 +73,7 @@ impl Diagnostic {
             code,
             exit,
             message: message.into(),
+            own_words: None,
             help: None,
             labels: Vec::new(),
             source: None,
@@ -114,7 +117,7 @@ impl Diagnostic {
 
     /// Returns the report as one line: what, where, and what to do.
     pub(crate) fn line(&self) -> String {
-        let mut line = self.to_string();
+        let mut line = self.own_words.clone().unwrap_or_else(|| self.to_string());
         if let (Some(file), Some((row, column))) = (&self.file, self.place) {
             let _ = write!(line, " ({file}:{row}:{column})");
         }
@@ -197,6 +200,7 @@ impl Diagnostic {
         let mut diagnostic =
             Self::new(dsops::resolve::fetch_code(error.kind()), fetch_exit(error.kind()), described(error));
         diagnostic.help = error.advice().map(str::to_owned);
+        diagnostic.own_words = error.own_words().map(str::to_owned);
         diagnostic
     }
 
@@ -208,6 +212,7 @@ impl Diagnostic {
                     reference.as_ref().map_or_else(|| format!("`{store}`"), |text| format!("`{text}`"));
                 let mut diagnostic = Self::fetch(error);
                 diagnostic.message = format!("{place}: {}", diagnostic.message);
+                diagnostic.own_words = diagnostic.own_words.map(|words| format!("{place}: {words}"));
                 diagnostic
             }
             Cause::Config(error) => Self::config(error, Some(source)),

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
@@ -329,6 +330,7 @@ struct Group {
 impl Group {
     fn of(child: &Child) -> Self {
         let leader = child.id().and_then(|id| i32::try_from(id).ok()).map(nix::unistd::Pid::from_raw);
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).extend(leader);
         Self { leader }
     }
 
@@ -336,8 +338,22 @@ impl Group {
     /// another's. That there is nothing left is the usual case.
     fn kill(&mut self) {
         if let Some(leader) = self.leader.take() {
+            let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = nix::sys::signal::killpg(leader, nix::sys::signal::Signal::SIGKILL);
+            running.retain(|group| *group != leader);
         }
+    }
+}
+
+/// The groups that have not been ended.
+#[cfg(unix)]
+static RUNNING: Mutex<Vec<nix::unistd::Pid>> = Mutex::new(Vec::new());
+
+/// Ends every program that is running, for a process that ends without leaving the functions that wait for them.
+pub fn end_all() {
+    #[cfg(unix)]
+    for leader in RUNNING.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let _ = nix::sys::signal::killpg(leader, nix::sys::signal::Signal::SIGKILL);
     }
 }
 

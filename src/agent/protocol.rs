@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dsops_providers::contract::SecretValue;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
 use super::Refusal;
@@ -109,7 +109,7 @@ impl<'de> Deserialize<'de> for Document {
                         "protocolVersion" => {
                             document.version = Some(map.next_value::<serde_json::Number>()?.as_u64());
                         }
-                        "ids" => document.ids = Some(map.next_value::<Ids>()?.0),
+                        "ids" => document.ids = Some(map.next_value()?),
                         "provider" => {
                             map.next_value::<String>()?;
                         }
@@ -128,33 +128,6 @@ impl<'de> Deserialize<'de> for Document {
         }
 
         deserializer.deserialize_map(Keys)
-    }
-}
-
-/// The ids, and no more of them than one too many: the rest would only take memory.
-struct Ids(Vec<String>);
-
-impl<'de> Deserialize<'de> for Ids {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Items;
-
-        impl<'de> Visitor<'de> for Items {
-            type Value = Ids;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Ids, A::Error> {
-                let mut ids = Vec::new();
-                while let Some(id) = items.next_element::<String>()? {
-                    ids.push(id);
-                }
-                Ok(Ids(ids))
-            }
-        }
-
-        deserializer.deserialize_seq(Items)
     }
 }
 

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dsops_providers::contract::{EnvSnapshot, SecretValue};
+use dsops_providers::contract::{EnvSnapshot, SecretValue, Span};
 
 use super::protocol::Said;
 use super::{Refusal, is_id, reference_of};
-use crate::config::{self, Agent, Code, Config, Environment, Variable};
+use crate::config::{self, Agent, Code, Config, Environment, Import, Variable};
 use crate::plan::{Each, Plan, import_label};
-use crate::resolve::Resolution;
+use crate::resolve::{Failure, Resolution};
 
 /// What OpenClaw writes where it took a value out, and refuses where it reads one.
 const PLACEHOLDER: &str = "__OPENCLAW_REDACTED__";
@@ -21,8 +21,10 @@ pub struct Selection {
     pub plan: Plan,
     /// The ids, in the order in which they were asked.
     ids: Vec<String>,
-    /// Those that cannot be asked for, and the imports that cannot.
+    /// Those that cannot be asked for.
     refused: HashMap<String, Refusal>,
+    /// The imports that cannot, by their prefixes.
+    refused_imports: Vec<(String, Refusal)>,
 }
 
 /// What one id means.
@@ -57,25 +59,29 @@ impl Selection {
         }
         let imports = environment.into_iter().flat_map(|environment| &environment.imports);
         let imports = imports.filter(|import| imported.iter().any(|id| id.starts_with(&import.prefix)));
+        let imports: Vec<_> = imports.collect();
         let name = environment.map(|environment| environment.name.as_str());
-        let Each { plan, refused: mistakes } = Plan::of_each(config, name, variables, imports, env);
-        refused.extend(mistakes.into_iter().map(|(id, error)| (id, Refusal::of_config(&error))));
-        Self { plan, ids, refused }
+        let Each { plan, refused: mistakes } =
+            Plan::of_each(config, name, variables, imports.iter().copied(), env);
+        refused.extend(mistakes.iter().map(|(id, error)| (id.clone(), Refusal::of_config(error))));
+        let of_import = |import: &&Import| {
+            let refusal = refused.get(&import_label(import))?;
+            Some((import.prefix.clone(), *refusal))
+        };
+        let refused_imports = imports.iter().filter_map(of_import).collect();
+        Self { plan, ids, refused, refused_imports }
     }
 
     /// Returns what is said about each id, in the order in which they were asked.
     #[must_use]
-    pub fn answers(&self, resolution: &Resolution) -> Vec<(String, Said)> {
+    pub fn answers(&self, config: &Config, resolution: &Resolution) -> Vec<(String, Said)> {
         let failures = resolution.failures.iter().flat_map(|failure| {
             let refusal = Refusal::of_cause(&failure.cause);
             failure.variables.iter().map(move |name| (name.as_str(), refusal))
         });
         let failures: HashMap<&str, Refusal> = failures.collect();
         let said = |id: &String| {
-            // What stops the environment as a whole has no name.
-            let refusal =
-                self.refused.get(id).or_else(|| failures.get(id.as_str())).or_else(|| failures.get(""));
-            if let Some(refusal) = refusal {
+            if let Some(refusal) = self.refused.get(id).or_else(|| failures.get(id.as_str())) {
                 return Err(*refusal);
             }
             match resolution.values.get(id) {
@@ -83,7 +89,32 @@ impl Selection {
                 None => Err(self.of_imports(id, &failures)),
             }
         };
-        self.ids.iter().map(|id| (id.clone(), said(id))).collect()
+        let mut answers: Vec<(String, Said)> = self.ids.iter().map(|id| (id.clone(), said(id))).collect();
+        // What counts is what is given, not what the imports would bring beside it.
+        let given = answers.iter().filter(|(_, said)| said.is_ok()).count();
+        if config.policies.check_count(&self.plan.environment, given).is_err() {
+            answers
+                .iter_mut()
+                .filter(|(_, said)| said.is_ok())
+                .for_each(|(_, said)| *said = Err(Refusal::Policy));
+        }
+        answers
+    }
+
+    /// Returns what went wrong for what was asked. An import is fetched whole, and what stops its other entries is
+    /// nobody's business who may not ask for them.
+    #[must_use]
+    pub fn told(&self, resolution: &Resolution) -> Vec<Failure> {
+        let labels: Vec<String> =
+            self.plan.imports.iter().map(|planned| import_label(&planned.import)).collect();
+        let is_asked = |name: &String| self.ids.contains(name) || labels.contains(name);
+        let told = resolution.failures.iter().filter_map(|failure| {
+            let places = failure.variables.iter().zip(&failure.spans).filter(|(name, _)| is_asked(name));
+            let (variables, spans): (Vec<String>, Vec<Span>) =
+                places.map(|(name, span)| (name.clone(), *span)).unzip();
+            (!variables.is_empty()).then(|| Failure { variables, spans, cause: failure.cause.clone() })
+        });
+        told.collect()
     }
 
     /// Returns why no import brings an id: what kept one from being listed that might have.
@@ -91,9 +122,9 @@ impl Selection {
         let is_named = self.plan.variables.iter().any(|planned| planned.variable.name == id);
         let imports = self.plan.imports.iter().map(|planned| &planned.import);
         let might = imports.filter(|import| !is_named && id.starts_with(&import.prefix)).map(import_label);
-        let failed = might.filter_map(|label| failures.get(label.as_str()).copied());
-        let refused = self.refused.iter().filter(|(label, _)| label.starts_with("import of `"));
-        failed.chain(refused.map(|(_, refusal)| *refusal)).next().unwrap_or(Refusal::NotFound)
+        let failed = might.filter_map(|label| failures.get(label.as_str()).copied()).next();
+        let refused = || self.refused_imports.iter().find(|(prefix, _)| id.starts_with(prefix));
+        failed.or_else(|| refused().map(|(_, refusal)| *refusal)).unwrap_or(Refusal::NotFound)
     }
 }
 

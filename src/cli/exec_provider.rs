@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use dsops::agent::{self, MOST_BYTES, Refusal, Request, Said, Selection};
-use dsops::config::{Agent, Config, Environment};
+use dsops::config::{Agent, Config, Environment, parse_duration};
 use dsops::resolve::{self, OpenStores};
 use dsops::{exec, exit};
 
-use super::exec::duration;
 use super::output::MOST_STDERR;
 use super::session::{self, Session};
 use super::{Outcome, Stop};
@@ -45,8 +44,15 @@ pub(crate) struct ExecProvider {
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// The time that the program gives dsops; the answer is written after four fifths of it at the latest
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = limit)]
     timeout: Duration,
+}
+
+/// Reads the caller's limit: long enough to read a request, short enough to reckon with.
+fn limit(text: &str) -> Result<Duration, String> {
+    let range = Duration::from_millis(100)..=Duration::from_secs(3600);
+    let time = parse_duration(text).filter(|time| range.contains(time));
+    time.ok_or_else(|| "write a time from `100ms` to `1h`".to_owned())
 }
 
 impl ExecProvider {
@@ -55,8 +61,10 @@ impl ExecProvider {
         let _ = exec::harden();
         let session = session.unattended();
         // Until the file has said when, all of the time.
-        let watch = Watch::start(started + self.share(None));
+        let latest = started + self.share(None);
+        let watch = Watch::start(latest);
         let request = read_request()?;
+        watch.answer_by(latest, &request.ids);
         let config = session.load()?;
         let agent = self.agent(&config)?;
         let environment = match self.env.as_ref().or(agent.env.as_ref()) {
@@ -138,8 +146,10 @@ fn answers(
     };
     // A name that is being looked up cannot be given up, and would be waited for.
     runtime.shutdown_background();
-    session.reports(config, &resolution).iter().for_each(|report| session.output.diagnostic(report));
-    Ok(selection.answers(&resolution))
+    for failure in selection.told(&resolution) {
+        session.output.diagnostic(&Diagnostic::failure(&failure, &config.source));
+    }
+    Ok(selection.answers(config, &resolution))
 }
 
 /// Keeps the time beside what may block: says that there is life, and answers when the answer is due.
@@ -216,7 +226,7 @@ impl Shared {
                 state.next_life = now + LIFE;
                 if write(b"\n").is_err() {
                     // Whoever asked is gone.
-                    std::process::exit(i32::from(exit::OK));
+                    end(exit::OK);
                 }
             }
             let until = if state.ids.is_some() { state.next_life.min(state.due) } else { state.due };
@@ -231,11 +241,17 @@ fn give_up(ids: Option<Vec<String>>) -> ! {
     let Some(ids) = ids else {
         let _ = io::stderr()
             .write_all(b"dsops: stdin did not end in time: write one request to it and close it\n");
-        std::process::exit(i32::from(exit::USAGE));
+        end(exit::USAGE);
     };
     let said: Vec<(String, Said)> = ids.into_iter().map(|id| (id, Err(Refusal::TimedOut))).collect();
     let _ = write(&agent::answer(&said, MOST_OUTPUT));
-    std::process::exit(i32::from(exit::OK));
+    end(exit::OK);
+}
+
+/// Ends dsops from beside what it waits for, with the programs that it waits for.
+fn end(code: u8) -> ! {
+    dsops_providers::process::end_all();
+    std::process::exit(i32::from(code));
 }
 
 fn write(bytes: &[u8]) -> io::Result<()> {

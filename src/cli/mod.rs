@@ -245,11 +245,14 @@ fn usage(error: &clap::Error, args: &[OsString], env: &EnvSnapshot) -> u8 {
     // The command line could not be read, so that its options have to be looked for.
     let wants_json = own().any(|arg| arg == "--error-format=json")
         || own().zip(own().skip(1)).any(|(option, value)| option == "--error-format" && value == "json");
-    if error.use_stderr() && wants_json {
+    let word = own().find(|arg| !arg.to_string_lossy().starts_with('-'));
+    let is_unattended = word.is_some_and(|word| word == "helper" || word == "exec-provider");
+    if error.use_stderr() && (wants_json || is_unattended) {
         let text = error.render().to_string();
         let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
         let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-        let output = Output::new(Format::Json, false, Colour::Never, env);
+        let format = if wants_json { Format::Json } else { Format::Line };
+        let output = Output::new(format, false, Colour::Never, env);
         output.diagnostic(&Diagnostic::new("dsops::usage", exit::USAGE, message).help("see `--help`"));
     } else {
         let _ = error.print();

@@ -171,9 +171,14 @@ impl io::Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut stderr = io::stderr().lock();
         if self.limited {
+            // Lines are written whole or not at all, but for a first one that is too long by itself.
             let before = WRITTEN.fetch_add(bytes.len(), Ordering::Relaxed);
-            let fitting = MOST_STDERR.saturating_sub(before).min(bytes.len());
-            stderr.write_all(bytes.get(..fitting).unwrap_or_default())?;
+            let cut = bytes.get(..MOST_STDERR - 1).filter(|_| before == 0);
+            match before.saturating_add(bytes.len()) <= MOST_STDERR {
+                true => stderr.write_all(bytes)?,
+                false if cut.is_some() => stderr.write_all(&[cut.unwrap_or_default(), b"\n"].concat())?,
+                false => {}
+            }
             return Ok(bytes.len());
         }
         stderr.write(bytes)

@@ -47,7 +47,7 @@ impl Session {
         if let Some(path) = &self.config {
             if self.place == Place::User && path.is_relative() {
                 let message =
-                    format!("`{}` is a relative path, and who starts dsops chooses what to", path.display());
+                    format!("`{}` starts at a directory that whoever starts dsops chooses", path.display());
                 let report = Diagnostic::new("dsops::config::not_found", exit::CONFIGURATION, message);
                 return Err(report.help("name the file by its whole path").into());
             }
@@ -200,11 +200,17 @@ impl Session {
         if plan.stores.is_empty() {
             return Ok(futures::executor::block_on(resolving));
         }
+        let runtime = runtime()?;
         // Signals are left alone where no store runs a program that would have to be ended.
-        if plan.cost().processes == 0 {
-            return Ok(runtime()?.block_on(resolving));
+        let resolution = match plan.cost().processes {
+            0 => runtime.block_on(resolving),
+            _ => runtime.block_on(dsops::exec::interruptible(resolving)),
+        };
+        if self.place == Place::User {
+            // A name that is being looked up cannot be given up, and would be waited for.
+            runtime.shutdown_background();
         }
-        Ok(runtime()?.block_on(dsops::exec::interruptible(resolving)))
+        Ok(resolution)
     }
 
     /// Stops where `${…}` of a store's options are not set: before any store is asked, and all at once, since opening

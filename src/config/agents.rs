@@ -152,6 +152,10 @@ fn read_agent(
         let names = names.iter().zip(items(node.get("allow")));
         names.filter_map(|(name, node)| read_allowed(name, node.span, environment, raw, reader)).collect()
     });
+    if shape.allow.as_ref().is_some_and(Vec::is_empty) {
+        let error = ConfigError::at(Code::Invalid, span("allow"), "this chooses nothing");
+        reader.errors.push(error.help("name what may be asked for, or take `allow` out for all"));
+    }
     if shape.env.is_none() && !raw {
         let useless = match (&allow, ids.is_empty()) {
             (Some(_), _) => {
@@ -162,7 +166,9 @@ fn read_agent(
             }
             (None, false) => None,
         };
-        if let Some((part, message)) = useless.filter(|_| node.get("ids").is_none() || allow.is_some()) {
+        // An id that could not be read has been told.
+        let was_read = ids.len() == node.get("ids").map_or(0, |ids| ids.entries().len());
+        if let Some((part, message)) = useless.filter(|_| was_read) {
             let error = ConfigError::at(Code::Invalid, span(part), message);
             reader
                 .errors
@@ -179,8 +185,9 @@ fn read_agent(
     };
     let deadline = time("deadline", shape.deadline.as_deref());
     time("stale", shape.stale.as_deref());
-    if deadline.is_some_and(|deadline| !is_in_range(deadline)) {
-        let error = ConfigError::at(Code::Invalid, span("deadline"), "a deadline of over an hour");
+    if deadline.is_some_and(|deadline| !is_in_range(deadline) || deadline < Duration::from_millis(100)) {
+        let error =
+            ConfigError::at(Code::Invalid, span("deadline"), "a deadline is from 100 ms to an hour away");
         reader.errors.push(error.help("write `deadline: 4s`"));
     }
     if shape.stale.is_some() {

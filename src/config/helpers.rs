@@ -14,7 +14,8 @@ use super::error::{Code, ConfigError};
 use super::model::Variable;
 use super::shape::{Any, ValueShape};
 use super::stores::{is_in_range, parse_duration};
-use crate::helper::docker;
+use crate::helper::git::Pattern;
+use crate::helper::{askpass, docker};
 
 /// What the credential helpers give, each by what it is asked with.
 #[derive(Debug, Default)]
@@ -138,7 +139,7 @@ struct AwsShape {
     /// The token of a session.
     #[schemars(with = "Option<ValueShape>")]
     session_token: Option<Any>,
-    /// After how long the program asks again: `15m`. Where absent, it may keep the keys for as long as it runs.
+    /// After how long the program asks again: `30m`. Where absent, it may keep the keys for as long as it runs.
     #[serde(default)]
     #[schemars(schema_with = "time_schema")]
     refresh: Option<String>,
@@ -175,6 +176,7 @@ pub(super) fn read(root: &Node, reader: Reader<'_>) -> Helpers {
         return Helpers::default();
     }
     let mut section = Section { node, reader };
+    section.check_git();
     Helpers {
         git: section.entries("git", |entry| entry.login()),
         docker: section.registries(),
@@ -237,12 +239,34 @@ impl Section<'_, '_> {
         registries
     }
 
+    /// Checks what only git's rules tell about a key: whether it is a URL, and another one for the same requests.
+    fn check_git(&mut self) {
+        let mut known: Vec<(Pattern, &Key)> = Vec::new();
+        for (key, _) in self.node.get("git").into_iter().flat_map(Node::entries) {
+            let error = match Pattern::parse(&key.name) {
+                Ok(pattern) => match known.iter().find(|(other, _)| *other == pattern) {
+                    Some((_, first)) => {
+                        let error =
+                            ConfigError::at(Code::Invalid, key.span, "two keys are for the same request");
+                        error.label(first.span, "the first").help("take one of them out")
+                    }
+                    None => {
+                        known.push((pattern, key));
+                        continue;
+                    }
+                },
+                Err(error) => ConfigError::at(Code::Invalid, key.span, error.to_string())
+                    .help("write a URL such as `https://github.com/acme` or `https://*.example.com`"),
+            };
+            self.reader.errors.push(error);
+        }
+    }
+
     fn prompts(&mut self) -> IndexMap<String, Arc<Variable>> {
         let mut prompts = IndexMap::new();
         for (key, node) in self.node.get("askpass").into_iter().flat_map(Node::entries) {
-            let start = key.name.strip_suffix('*').unwrap_or(&key.name);
-            if start.trim().is_empty() || start.contains('*') {
-                let error = ConfigError::at(Code::Invalid, key.span, "no prompt is meant by this");
+            if let Err(error) = askpass::check(&key.name) {
+                let error = ConfigError::at(Code::Invalid, key.span, error.to_string());
                 let help = "write the whole prompt, or its beginning and `*`";
                 self.reader.errors.push(error.help(help));
             }
@@ -305,7 +329,7 @@ impl Entry<'_, '_> {
         if time.is_none() {
             let error =
                 ConfigError::at(Code::Invalid, node.span, "not a length of time between 1 ms and 1 h");
-            self.reader.errors.push(error.help("write `refresh: 15m`"));
+            self.reader.errors.push(error.help("write `refresh: 30m`"));
         }
         time
     }

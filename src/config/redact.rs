@@ -202,31 +202,47 @@ fn value(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {
 }
 
 fn agents(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {
-    for (key, node) in node.entries().iter().flat_map(|(_, agent)| agent.entries()) {
-        match key.name.as_str() {
-            "ids" => node.entries().iter().for_each(|(_, node)| value(text, root, node, cuts)),
-            "env" | "raw" | "deadline" | "stale" | "allow" => {}
-            _ => scalars(node, cuts),
+    not_a_map(node, cuts);
+    for (_, agent) in node.entries() {
+        not_a_map(agent, cuts);
+        for (key, node) in agent.entries() {
+            match (key.name.as_str(), &node.kind) {
+                ("ids", NodeKind::Map(ids)) => ids.iter().for_each(|(_, node)| value(text, root, node, cuts)),
+                ("env" | "raw" | "deadline" | "stale", NodeKind::Scalar(_)) => {}
+                ("allow", NodeKind::List(_)) => {}
+                _ => scalars(node, cuts),
+            }
         }
     }
 }
 
+/// Takes what stands where a mapping belongs.
+fn not_a_map(node: &Node, cuts: &mut Vec<Span>) {
+    if !matches!(node.kind, NodeKind::Map(_)) {
+        scalars(node, cuts);
+    }
+}
+
 fn helpers(text: &str, root: &Node, node: &Node, cuts: &mut Vec<Span>) {
+    not_a_map(node, cuts);
     for (helper, node) in node.entries() {
-        for (_, entry) in node.entries() {
-            match helper.name.as_str() {
-                "askpass" => value(text, root, entry, cuts),
-                _ => entry.entries().iter().for_each(|(key, node)| match key.name.as_str() {
-                    "server" | "refresh" => {}
+        not_a_map(node, cuts);
+        for (key, entry) in node.entries() {
+            // Somebody who copies a URL copies what stands in it: `https://me:token@host`.
+            if key.name.contains('@') && helper.name != "askpass" {
+                cuts.push(key.span);
+            }
+            if helper.name == "askpass" {
+                value(text, root, entry, cuts);
+                continue;
+            }
+            not_a_map(entry, cuts);
+            for (key, node) in entry.entries() {
+                match key.name.as_str() {
+                    "server" | "refresh" => plain_option(node, cuts),
                     _ => value(text, root, node, cuts),
-                }),
+                }
             }
-            if !matches!(entry.kind, NodeKind::Map(_)) && helper.name != "askpass" {
-                scalars(entry, cuts);
-            }
-        }
-        if !matches!(node.kind, NodeKind::Map(_)) {
-            scalars(node, cuts);
         }
     }
 }

@@ -3,10 +3,10 @@
 //! Pure: no file, no store, no terminal.
 
 pub mod askpass;
-pub mod git;
 pub mod aws;
 pub mod credential;
 pub mod docker;
+pub mod git;
 pub mod kube;
 
 use thiserror::Error;

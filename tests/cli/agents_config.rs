@@ -13,7 +13,7 @@ fn text_of(output: &crate::support::Output) -> String {
 }
 
 fn check(sections: &str) -> crate::support::Output {
-    Dsops::new().config(&format!("{HEAD}{sections}")).args(["validate", "--error-format", "json"]).run()
+    Dsops::new().config(format!("{HEAD}{sections}")).args(["validate", "--error-format", "json"]).run()
 }
 
 #[test]
@@ -52,7 +52,10 @@ fn each_mistake_is_told_at_its_place_with_what_to_do() {
         ),
         ("agents: {openclaw: {env: dev, raw: maybe}}", "neither on nor off", "`raw: on`"),
         ("agents: {openclaw: {env: dev, deadline: soon}}", "not a length of time", "`deadline: 4s`"),
-        ("agents: {openclaw: {env: dev, deadline: 2h}}", "over an hour", "`deadline: 4s`"),
+        ("agents: {openclaw: {env: dev, deadline: 2h}}", "to an hour away", "`deadline: 4s`"),
+        ("agents: {openclaw: {env: dev, deadline: 1ms}}", "from 100 ms", "`deadline: 4s`"),
+        ("agents: {openclaw: {env: dev, allow: []}}", "chooses nothing", "`allow`"),
+        ("agents: {openclaw: {ids: {}}}", "gives nothing", "`env: NAME`"),
         ("agents: {openclaw: {deadline: 4s}}", "gives nothing", "`env: NAME`"),
         ("agents: {openclaw: {allow: [A], ids: {a: lit/KEY}}}", "chooses among nothing", "`env: NAME`"),
         ("helpers: {gti: {x: {password: lit/KEY}}}", "unknown key `gti`", "`git`"),
@@ -63,9 +66,15 @@ fn each_mistake_is_told_at_its_place_with_what_to_do() {
         (
             "helpers: {aws: {x: {access_key_id: lit/KEY, secret_access_key: lit/KEY, refresh: never}}}",
             "length of time",
-            "`refresh: 15m`",
+            "`refresh: 30m`",
         ),
-        ("helpers: {askpass: {'*': lit/KEY}}", "no prompt", "beginning"),
+        ("helpers: {askpass: {'*': lit/KEY}}", "for every prompt", "beginning"),
+        ("helpers: {git: {'https://*': {password: lit/KEY}}}", "no whole part", "https://github.com/acme"),
+        (
+            "helpers: {git: {a.b: {password: lit/KEY}, 'https://A.b:443/': {password: lit/KEY}}}",
+            "the same request",
+            "take one",
+        ),
     ] {
         let output = check(&format!("{sections}\n"));
         let output = output.code(3);
@@ -86,7 +95,7 @@ fn each_mistake_is_told_at_its_place_with_what_to_do() {
 fn a_value_in_the_place_of_a_reference_is_not_shown_with_its_line() {
     let sections = "helpers:\n  git:\n    https://x:\n      password: hunter2secret\n  docker:\n    y: hunter2secret\n  aws: hunter2secret\n\
                     agents:\n  openclaw: {env: dev, ids: {a: hunter2secret, b: {literal: hunter2secret, nosuch: hunter2secret}}}\n";
-    let output = Dsops::new().config(&format!("{HEAD}{sections}")).args(["validate"]).run();
+    let output = Dsops::new().config(format!("{HEAD}{sections}")).args(["validate"]).run();
     let output = output.code(3);
     assert!(!text_of(&output).contains("hunter2secret"), "{}", text_of(&output));
 }

@@ -38,7 +38,6 @@ secretStores:
     host: http://127.0.0.1:9
     timeout_ms: 300
     auth: {method: machine_identity, client_id: MARK, client_secret: \"${TOKEN}\"}
-agents: {openclaw: {env: dev, ids: {alias: lit/KEY}}}
 transforms: {pick: [\"json_extract:.a\"]}
 envs:
   dev:
@@ -69,7 +68,7 @@ envs:
   files: {A: {from: lit/KEY, type: file}, B: {from: env/KEY, type: file, mode: 0600, filename: b.pem}, C: {literal: MARK}}
   nul: {A: {literal: \"AE1BUks=\", transform: base64_decode}, B: {literal: MARK}}
 agents:
-  openclaw: {env: dev, raw: on, ids: {some/alias: {literal: MARK}}}
+  openclaw: {env: dev, raw: on, ids: {some/alias: {literal: MARK}, alias: lit/KEY}}
 ";
 
 /// Files with a mistake each, whose lines and neighbours hold values.

@@ -178,7 +178,7 @@ fn a_key_that_says_nothing_stops_git_whatever_it_asks_for() {
     for (key, why) in [
         ("https://*", "no whole part"),
         ("https://u:p@a.example", "a password"),
-        ("https://github.com:443", "are for the same request"),
+        ("https://github.com:443", "for the same request"),
     ] {
         let config = CONFIG.replace("  git:\n", &format!("  git:\n    \"{key}\": {{password: lit/TOKEN}}\n"));
         let run = prepared(&config).args(["helper", "git", "get"]);

@@ -44,6 +44,8 @@ mod exec_provider_kill;
 #[cfg(test)]
 mod exec_provider_limits;
 #[cfg(test)]
+mod exec_provider_promises;
+#[cfg(test)]
 mod exec_provider_requests;
 #[cfg(test)]
 mod exec_provider_surroundings;

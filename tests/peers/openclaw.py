@@ -65,6 +65,10 @@ class Proxy(http.server.ThreadingHTTPServer):
         self.target, self.logins, self.delay, self.lock = urlsplit(target).netloc, 0, 0.0, threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
+    def handle_error(self, *_):
+        # Whoever was killed at its limit of time does not wait for the answer.
+        pass
+
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_address[1]}"

@@ -72,6 +72,8 @@ impl FetchErrorKind {
 pub struct FetchError {
     kind: FetchErrorKind,
     message: String,
+    /// The message without what somebody else said, where the message quotes it.
+    own_words: Option<String>,
     help: Option<String>,
     retry_after: Option<Duration>,
     temporary: bool,
@@ -83,7 +85,23 @@ impl FetchError {
     #[must_use]
     pub fn new(kind: FetchErrorKind, message: impl Into<String>) -> Self {
         let temporary = matches!(kind, FetchErrorKind::RateLimited | FetchErrorKind::Unavailable);
-        Self { kind, message: message.into(), help: None, retry_after: None, temporary, source: None }
+        Self {
+            kind,
+            message: message.into(),
+            own_words: None,
+            help: None,
+            retry_after: None,
+            temporary,
+            source: None,
+        }
+    }
+
+    /// Adds the message for where nothing may be shown that somebody else chose: an outside program may put a value
+    /// into what it says.
+    #[must_use]
+    pub fn in_own_words(mut self, message: impl Into<String>) -> Self {
+        self.own_words = Some(message.into());
+        self
     }
 
     /// Adds the one thing to do about it.
@@ -125,6 +143,12 @@ impl FetchError {
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// Returns the message without what an outside program said, where it quotes one.
+    #[must_use]
+    pub fn own_words(&self) -> Option<&str> {
+        self.own_words.as_deref()
     }
 
     /// Returns the advice, if there is one.

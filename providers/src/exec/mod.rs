@@ -26,6 +26,11 @@ pub struct Exec {
     config: ExecConfig,
 }
 
+/// Tells a program, which may be dsops, how many of its kind are running above it.
+const DEPTH: &str = "DSOPS_DEPTH";
+/// How many there may be: a circle ends somewhere.
+const MAX_DEPTH: u32 = 4;
+
 #[async_trait]
 impl Provider for Exec {
     async fn fetch(&self, cx: &Context, locators: &[Locator]) -> Answers {
@@ -112,7 +117,16 @@ impl Exec {
 
     /// Returns the program's environment: what is passed on, and over it what the options set.
     fn env(&self, cx: &Context) -> Result<Vec<(OsString, OsString)>, FetchError> {
+        let depth = cx.env().get(DEPTH).and_then(|depth| depth.parse().ok()).unwrap_or(0_u32);
+        if depth >= MAX_DEPTH {
+            let message = format!(
+                "{MAX_DEPTH} programs of `exec` stores are running, each started by the one before it"
+            );
+            return Err(FetchError::new(FetchErrorKind::Unsupported, message)
+                .help("look for a store whose program is dsops with a file that has the same store"));
+        }
         let mut env = passed(cx, &self.config.pass_env);
+        env.push((DEPTH.into(), (depth + 1).to_string().into()));
         for (name, credential) in &self.config.env {
             let value = os_string(credential.value()).ok_or_else(|| {
                 FetchError::new(

@@ -207,7 +207,8 @@ impl Refusal {
             said if said.is_empty() => format!("the program refused `{id}` without a reason"),
             said => format!("the program refused `{id}`: {said}"),
         };
-        let error = FetchError::new(kind.unwrap_or(FetchErrorKind::Unavailable), message);
+        let error = FetchError::new(kind.unwrap_or(FetchErrorKind::Unavailable), message)
+            .in_own_words(format!("the program refused `{id}`"));
         match kind {
             Some(FetchErrorKind::NotFound) => {
                 error.help("correct the reference, or add the secret to the store")
