@@ -46,8 +46,10 @@ impl Session {
     pub(crate) fn config_path(&self) -> Result<PathBuf, Stop> {
         if let Some(path) = &self.config {
             if self.place == Place::User && path.is_relative() {
-                let message =
-                    format!("`{}` starts at a directory that whoever starts dsops chooses", path.display());
+                let message = format!(
+                    "`{}` is a relative path, which starts where the calling program happens to be",
+                    path.display()
+                );
                 let report = Diagnostic::new("dsops::config::not_found", exit::CONFIGURATION, message);
                 return Err(report.help("name the file by its whole path").into());
             }

@@ -3,9 +3,9 @@
 //! A program that a package manager installed belongs to root, and is often reached over a symbolic link: OpenClaw takes
 //! neither.
 
-use std::fs::{self, DirBuilder, File, Metadata, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use dsops_providers::contract::EnvSnapshot;
@@ -56,16 +56,15 @@ pub fn private_directory(path: &Path) -> io::Result<PathBuf> {
 /// What the system answers. The copy that was there, if any, is then as it was.
 pub fn install(program: &Path, copy: &Path) -> io::Result<Installed> {
     let found = fs::symlink_metadata(copy).ok();
-    let is_own = |found: &Metadata| found.is_file() && found.uid() == Uid::current().as_raw();
+    // Whoever opened it for writing while its mode let them, or has another name for it, could change it later: only a
+    // new file is surely the user's alone.
+    let is_own = |found: &Metadata| {
+        let is_alone = found.nlink() == 1 && found.mode() & 0o7777 == OWN;
+        found.is_file() && found.uid() == Uid::current().as_raw() && is_alone
+    };
     // The copy may be what is running.
-    if let Some(found) = found.as_ref().filter(|found| is_own(found))
-        && is_copy(program, copy)?
-    {
-        if found.mode() & 0o7777 == OWN {
-            return Ok(Installed::UpToDate);
-        }
-        fs::set_permissions(copy, Permissions::from_mode(OWN))?;
-        return Ok(Installed::Replaced);
+    if found.as_ref().is_some_and(is_own) && is_copy(program, copy)? {
+        return Ok(Installed::UpToDate);
     }
     replace(copy, &fs::read(program)?, OWN)?;
     Ok(if found.is_some() { Installed::Replaced } else { Installed::New })
@@ -109,6 +108,9 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]

@@ -4,6 +4,7 @@
 //! Taken from OpenClaw 2026.9.6: `docs/gateway/secrets/secretref-contract.md` of its package, and what its `config
 //! validate` and `secrets audit` do.
 
+mod arguments;
 mod copy;
 mod exchange;
 mod path;
@@ -14,9 +15,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use arguments::{GLOBAL_OPTIONS, GlobalOption};
 pub use copy::{Installed, directory, install, is_copy, private_directory};
 pub use exchange::{Exchange, Failure, Outcome, exchange};
-pub use path::{Breach, check_command, check_directories};
+pub use path::{Breach, check_command, check_directories, check_file};
 pub use profile::{Id, Needs, Profile, Unknown};
 pub use settings::{ConfiguredProvider, Settings, SettingsError, document, is_passable};
 

@@ -1,8 +1,10 @@
 //! The rules for the path of a program: OpenClaw's, in its order and with its verdicts, and those that make sense of them.
 //!
 //! OpenClaw looks at the file alone. A directory on the way that somebody else may write to lets them put another program
-//! in its place, so that [`check_directories`] refuses it here.
+//! in its place, so that [`check_directories`] refuses it here. `dsops.yaml` names programs too, which [`check_file`] is for.
 
+use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, Metadata};
 use std::io;
@@ -11,12 +13,18 @@ use std::path::{Component, Path, PathBuf};
 
 use nix::unistd::{AccessFlags, Gid, Group, Uid, User, access};
 
+use crate::statements::{Shell, quoted};
+
 /// What others than the owner may not have.
 const OTHERS_WRITE: u32 = 0o022;
 const GROUP_WRITES: u32 = 0o020;
 const ALL_WRITE: u32 = 0o002;
 /// In a directory with it nobody removes what is another's: `/tmp`.
 const STICKY: u32 = 0o1000;
+/// How many symbolic links one path may lead over, as on Linux (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+/// Who has which group as the first one (passwd(5)).
+const USERS: &str = "/etc/passwd";
 
 /// A rule that a path breaks.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,15 +33,17 @@ pub struct Breach {
     pub message: String,
     /// Whether OpenClaw refuses it too, and not only dsops.
     pub is_openclaws: bool,
+    /// What makes it right, where it is not about the program itself.
+    pub remedy: Option<String>,
 }
 
 impl Breach {
     fn of_openclaw(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_openclaws: true }
+        Self { message: message.into(), is_openclaws: true, remedy: None }
     }
 
     fn of_dsops(message: impl Into<String>) -> Self {
-        Self { message: message.into(), is_openclaws: false }
+        Self { message: message.into(), is_openclaws: false, remedy: None }
     }
 }
 
@@ -112,16 +122,73 @@ pub fn check_directories(directory: &Path) -> Result<(), Breach> {
     above.reverse();
     for path in above {
         let found = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
-        let shown = path.display();
-        if found.uid() != 0 && found.uid() != Uid::current().as_raw() {
-            let owner = name_of(found.uid());
-            return Err(Breach::of_dsops(format!("the directory {shown} belongs to {owner}")));
+        guarded(path, &found)?;
+    }
+    Ok(())
+}
+
+/// Checks that nobody else can change a file or put another in its place: the file, every directory and every symbolic
+/// link on the way to it belong to root or to this user, and others may not write to them.
+///
+/// # Errors
+///
+/// The first on the way that breaks this, with its remedy.
+pub fn check_file(path: &Path) -> Result<(), Breach> {
+    let whole = std::path::absolute(path).map_err(|error| unreadable(path, &error))?;
+    let mut place = PathBuf::from("/");
+    let mut parts = parts_of(&whole);
+    let mut links = 0;
+    guarded(&place, &fs::metadata(&place).map_err(|error| unreadable(&place, &error))?)?;
+    while let Some(part) = parts.pop_front() {
+        if part == ".." {
+            place.pop();
+            continue;
         }
-        if is_open(&found) && found.mode() & STICKY == 0 {
-            let mode = found.mode() & 0o7777;
-            let message = format!("others may write to the directory {shown} (its mode is {mode:04o})");
-            return Err(Breach::of_dsops(message));
+        let next = place.join(part);
+        let found = fs::symlink_metadata(&next).map_err(|error| unreadable(&next, &error))?;
+        guarded(&next, &found)?;
+        if !found.is_symlink() {
+            place = next;
+            continue;
         }
+        links += 1;
+        if links > MOST_LINKS {
+            return Err(Breach::of_dsops(format!("{} leads over too many symbolic links", path.display())));
+        }
+        let target = fs::read_link(&next).map_err(|error| unreadable(&next, &error))?;
+        if target.is_absolute() {
+            place = PathBuf::from("/");
+        }
+        let mut way = parts_of(&target);
+        way.append(&mut parts);
+        parts = way;
+    }
+    Ok(())
+}
+
+/// Returns the steps of a path, without the root.
+fn parts_of(path: &Path) -> VecDeque<OsString> {
+    let steps = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+    steps.map(|part| part.as_os_str().to_owned()).collect()
+}
+
+/// Checks that something on a way is root's or this user's, and that others may not write to it. A directory with the
+/// sticky bit passes: what lies in it has an owner of its own.
+fn guarded(path: &Path, found: &Metadata) -> Result<(), Breach> {
+    let shown = path.display();
+    let what = if found.is_dir() { "the directory " } else { "" };
+    if found.uid() != 0 && found.uid() != Uid::current().as_raw() {
+        let remedy = "keep the file where all that leads to it is yours or root's".to_owned();
+        let message = format!("{what}{shown} belongs to {}", name_of(found.uid()));
+        return Err(Breach { remedy: Some(remedy), ..Breach::of_dsops(message) });
+    }
+    // The mode of a symbolic link says nothing.
+    let is_exempt = found.is_symlink() || found.is_dir() && found.mode() & STICKY != 0;
+    if is_open(found) && !is_exempt {
+        let mode = found.mode() & 0o7777;
+        let remedy = format!("run `chmod go-w {}`", quoted(Shell::Posix, &path.to_string_lossy()));
+        let message = format!("others may write to {what}{shown} (its mode is {mode:04o})");
+        return Err(Breach { remedy: Some(remedy), ..Breach::of_dsops(message) });
     }
     Ok(())
 }
@@ -138,10 +205,21 @@ fn is_private_group(gid: u32) -> bool {
     match (user, group) {
         (Some(user), Some(group)) => {
             let is_members_only = group.mem.iter().all(|member| *member == user.name);
-            gid == user.gid.as_raw() && group.name == user.name && is_members_only
+            let is_own = gid == user.gid.as_raw() && group.name == user.name && is_members_only;
+            // A group does not list those whose first group it is.
+            is_own && fs::read_to_string(USERS).is_ok_and(|users| !is_shared(&users, gid, &user.name))
         }
         _ => false,
     }
+}
+
+/// Says whether a group is the first one of another user, in the form of passwd(5).
+fn is_shared(users: &str, gid: u32, name: &str) -> bool {
+    users.lines().any(|line| {
+        let mut fields = line.split(':');
+        let is_other = fields.next().is_some_and(|other| other != name);
+        is_other && fields.nth(2).and_then(|first| first.parse().ok()) == Some(gid)
+    })
 }
 
 /// OpenClaw compares the texts of the paths, once `.` and `..` are taken out of them.
@@ -235,5 +313,46 @@ mod tests {
             fs::set_permissions(&place, fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(check_directories(&place).is_ok(), is_fit, "{mode:o}");
         }
+    }
+
+    #[test]
+    fn the_way_to_a_file_counts_over_its_links() {
+        let place = tempfile::tempdir().unwrap();
+        let place = fs::canonicalize(place.path()).unwrap();
+        let (near, far) = (place.join("near"), place.join("far"));
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        for directory in [&near, &far] {
+            fs::create_dir(directory).unwrap();
+            mode(directory, 0o700);
+        }
+        let file = far.join("it's.yaml");
+        fs::write(&file, "").unwrap();
+        mode(&file, 0o644);
+        symlink("../far/it's.yaml", near.join("link")).unwrap();
+        symlink(&near, place.join("way")).unwrap();
+        symlink("loop", near.join("loop")).unwrap();
+        let link = place.join("way/link");
+        let told = |path: &Path| check_file(path).unwrap_err();
+        assert_eq!(check_file(&link), Ok(()));
+        assert!(told(&near.join("loop")).message.contains("too many"));
+        assert!(told(&near.join("none")).message.contains("is not there"));
+        mode(&file, 0o646);
+        let found = told(&link);
+        assert!(found.message.contains("others may write to /") && found.message.contains("0646"), "{found}");
+        assert!(found.remedy.unwrap().ends_with("s.yaml'`"));
+        mode(&file, 0o600);
+        for directory in [&near, &far] {
+            mode(directory, 0o777);
+            assert!(told(&link).message.contains(&format!("the directory {}", directory.display())));
+            mode(directory, 0o700);
+        }
+    }
+
+    #[test]
+    fn the_first_group_of_another_user_is_shared() {
+        let users =
+            "root:x:0:0:root:/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\nyou:x:1001:1001::/:/bin/sh\n";
+        assert!(!is_shared(users, 1000, "me"));
+        assert!(is_shared(&format!("{users}guest:x:1002:1000::/:/bin/sh"), 1000, "me"));
     }
 }

@@ -9,14 +9,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::arguments::command_of;
 use super::{COMMAND, MAX_OUTPUT, Provider, TIMEOUT};
 
 /// The provider of references that name none, where `secrets.defaults.exec` does not say another.
 const DEFAULT: &str = "default";
+/// How deep lists and mappings may lie in each other. Reading takes stack for each level.
+const MOST_LEVELS: usize = 64;
+/// By which the error of too many levels is known among those of the parser.
+const TOO_DEEP: &str = "more levels than dsops reads";
 
 /// What of OpenClaw's settings concerns this program.
 pub struct Settings {
@@ -43,6 +48,9 @@ pub enum SettingsError {
     /// The text.
     #[error("it is not JSON5{0}")]
     Syntax(String),
+    /// Lists and mappings in each other.
+    #[error("its lists and mappings are nested deeper than {MOST_LEVELS} levels")]
+    Depth,
     /// A part of a provider is not what OpenClaw takes there.
     #[error("`secrets.providers.{provider}.{key}` is not {wanted}")]
     Shape {
@@ -66,23 +74,16 @@ impl Settings {
     }
 
     fn parse(text: &str) -> Result<Self, SettingsError> {
-        let root: Tree = json5::from_str(text).map_err(|error| {
-            // The text of an error may quote the file.
-            let place = error
-                .position()
-                .map(|place| format!(": line {}, column {}", place.line + 1, place.column + 1));
-            SettingsError::Syntax(place.unwrap_or_default())
-        })?;
+        let root = Tree::parse(text)?;
         let secrets = root.get("secrets");
         let all = secrets.and_then(|secrets| secrets.get("providers")).map(Tree::entries).unwrap_or_default();
         let default =
             secrets.and_then(|secrets| secrets.get("defaults")?.get("exec")?.text()).unwrap_or(DEFAULT);
         let mut providers = Vec::new();
         for (name, tree) in all {
-            let is_ours = tree
-                .get("args")
-                .is_some_and(|args| args.items().iter().any(|arg| arg.text() == Some(COMMAND)));
-            if tree.get("source").and_then(Tree::text) == Some("exec") && is_ours {
+            let args = tree.get("args").map(Tree::items).unwrap_or_default();
+            let command = command_of(args.iter().map(|arg| arg.text().unwrap_or_default()));
+            if tree.get("source").and_then(Tree::text) == Some("exec") && command == Some(COMMAND) {
                 let mut ids = BTreeSet::new();
                 root.references(name, default, &mut ids);
                 let provider = provider(name, tree)?;
@@ -174,6 +175,19 @@ enum Tree {
 }
 
 impl Tree {
+    fn parse(text: &str) -> Result<Self, SettingsError> {
+        json5::from_str(text).map_err(|error| {
+            if error.to_string().contains(TOO_DEEP) {
+                return SettingsError::Depth;
+            }
+            // The text of an error may quote the file.
+            let place = error
+                .position()
+                .map(|place| format!(": line {}, column {}", place.line + 1, place.column + 1));
+            SettingsError::Syntax(place.unwrap_or_default())
+        })
+    }
+
     fn get(&self, name: &str) -> Option<&Tree> {
         // As in JavaScript, the last of two keys counts.
         self.entries().iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
@@ -216,13 +230,32 @@ impl Tree {
 
 impl<'de> Deserialize<'de> for Tree {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TreeVisitor)
+        Level { left: MOST_LEVELS }.deserialize(deserializer)
     }
 }
 
-struct TreeVisitor;
+/// A place in a document that is read, with the levels that may lie below it.
+#[derive(Clone, Copy)]
+struct Level {
+    left: usize,
+}
 
-impl<'de> Visitor<'de> for TreeVisitor {
+impl Level {
+    fn below<E: de::Error>(self) -> Result<Self, E> {
+        let left = self.left.checked_sub(1).ok_or_else(|| E::custom(TOO_DEEP))?;
+        Ok(Self { left })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Level {
+    type Value = Tree;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tree, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Level {
     type Value = Tree;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -263,17 +296,19 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tree, A::Error> {
+        let below = self.below()?;
         let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(below)? {
             list.push(item);
         }
         Ok(Tree::List(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Tree, A::Error> {
+        let below = self.below()?;
         let mut map = Vec::new();
-        while let Some(entry) = entries.next_entry()? {
-            map.push(entry);
+        while let Some(key) = entries.next_key()? {
+            map.push((key, entries.next_value_seed(below)?));
         }
         Ok(Tree::Map(map))
     }
@@ -334,6 +369,19 @@ mod tests {
         assert_eq!(shape("timeoutMs: '5s'"), "`secrets.providers.p.timeoutMs` is not a whole number above 0");
         assert_eq!(shape("passEnv: [1]"), "`secrets.providers.p.passEnv` is not a list of texts");
         assert_eq!(shape("env: {A: 1}"), "`secrets.providers.p.env` is not a mapping of texts");
+    }
+
+    #[test]
+    fn levels_have_an_end() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(Settings::parse(&nested(MOST_LEVELS)).is_ok());
+        let error = |text: &str| Settings::parse(text).err().unwrap().to_string();
+        let told = "its lists and mappings are nested deeper than 64 levels";
+        assert_eq!(error(&nested(MOST_LEVELS + 1)), told);
+        assert_eq!(error(&"{a:[".repeat(100_000)), told);
+        // What is in texts and comments is no level.
+        assert!(Settings::parse(&format!("{{a: '{0}', /* {0} */ b: 1}} // {0}", "[".repeat(1000))).is_ok());
+        assert!(error("{} {}").starts_with("it is not JSON5"));
     }
 
     #[test]

@@ -144,7 +144,7 @@ fn references_stores_and_keys_come_from_the_file() {
 fn types_formats_and_pages_come_from_the_build() {
     assert!(offers(&["init", "--type", ""]).contains(&"infisical".to_owned()));
     assert_eq!(offers(&["render", "--format", "j"]), ["json"]);
-    assert_eq!(offers(&["man", "ex"]), ["exec"]);
+    assert_eq!(offers(&["man", "ex"]), ["exec", "exec-provider"]);
     assert_eq!(offers(&["man", "local", "se"]), ["set"]);
 }
 

@@ -1,7 +1,7 @@
 //! `dsops openclaw`: a copy that OpenClaw takes, the settings for it, and a check that finds what OpenClaw would.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::PathBuf;
 
 use nix::unistd::Uid;
@@ -315,4 +315,150 @@ fn the_settings_of_openclaw_are_checked_as_they_are() {
         let _ = run.run().code(3).stderr_has(told).never_shows(VALUE).stdout_empty();
     }
     let _ = home.run(&["check", "--settings", "/no/such/file"]).run().code(3).stderr_has("cannot be read");
+}
+
+/// Another name of the copy, and what others may write, are what somebody can change it by.
+#[test]
+fn install_keeps_no_file_that_others_could_have_a_hand_in() {
+    let home = Home::installed();
+    let copy = home.copy();
+    let inode = || fs::symlink_metadata(&copy).expect("it is there").ino();
+    let kept = inode();
+    let _ = home.run(&["install"]).run().code(0).stderr_has("is up to date");
+    assert_eq!(inode(), kept);
+    let spoil: [(&str, &dyn Fn()); 3] = [
+        ("others could write", &|| {
+            fs::set_permissions(&copy, Permissions::from_mode(0o777)).expect("permissions")
+        }),
+        ("it could not be read", &|| {
+            fs::set_permissions(&copy, Permissions::from_mode(0o300)).expect("permissions")
+        }),
+        ("another name", &|| fs::hard_link(&copy, home.path("other-name")).expect("a link")),
+    ];
+    for (why, spoil) in spoil {
+        // Open, as whoever opened it while they could still has it, so that its number is not given again.
+        let held = fs::File::open(&copy).expect("a file");
+        spoil();
+        let before = inode();
+        let _ = home.run(&["install"]).run().code(0).stderr_has("replaced");
+        let found = fs::symlink_metadata(&copy).expect("it is there");
+        assert_ne!(found.ino(), before, "{why}");
+        assert_eq!((found.nlink(), found.permissions().mode() & 0o7777), (1, 0o700), "{why}");
+        drop(held);
+    }
+    let _ = home.check(&[], 0);
+}
+
+/// Whoever can change `dsops.yaml` can have it run a program of theirs.
+#[test]
+fn a_file_that_others_may_write_is_told_with_what_to_do() {
+    let home = Home::installed();
+    let mode = |path: &str, mode: u32| {
+        fs::set_permissions(home.path(path), Permissions::from_mode(mode)).expect("permissions");
+    };
+    let file = home.path("dsops.yaml");
+    let home_directory = home.path("").components().collect::<PathBuf>();
+    let told = |what: &str, path: &std::path::Path| {
+        let message = format!("others may write to {what}{}", path.display());
+        let found = home.check(&[], 1);
+        has(&found, "file failed", &message);
+        let chmod = format!("chmod go-w '{}'", path.display());
+        let document = home.run(&["check", "--json"]).run().code(1).json();
+        let file = &document["providers"][0]["findings"][0];
+        assert_eq!(file["help"], json!(format!("run `{chmod}`")));
+        let output = home.run(&["install"]).run().code(0).stderr_has(&message).stderr_has(&chmod);
+        let settings = home.path("openclaw.json");
+        fs::write(&settings, output.json().to_string()).expect("a file");
+        let found = home.check(&["--settings", settings.to_str().expect("text")], 1);
+        has(&found, "file failed", &message);
+    };
+    for open in [0o666, 0o646] {
+        mode("dsops.yaml", open);
+        told("", &file);
+    }
+    mode("dsops.yaml", 0o644);
+    mode("", 0o777);
+    let message = format!("others may write to the directory {}", home_directory.display());
+    has(&home.check(&[], 1), "file failed", &message);
+    mode("", 0o700);
+    // A link is followed, and each directory on its way counts.
+    fs::create_dir(home.path("real")).expect("a directory");
+    fs::rename(&file, home.path("real/dsops.yaml")).expect("it moves");
+    symlink("real/dsops.yaml", &file).expect("a link");
+    let _ = home.check(&[], 0);
+    mode("real", 0o777);
+    told("the directory ", &home.path("real"));
+    mode("real", 0o700);
+    if Uid::effective().is_root() {
+        chown(home.path("real/dsops.yaml"), Some(1), None).expect("root may");
+        has(&home.check(&[], 1), "file failed", "real/dsops.yaml belongs to");
+        let _ = home.run(&["install"]).run().code(0).stderr_has("real/dsops.yaml belongs to");
+    } else {
+        let _ = home.run(&["check"]).run().code(0);
+    }
+}
+
+/// What another command of dsops starts may write values to stderr.
+#[test]
+fn only_exec_provider_is_started_and_only_its_own_reports_are_shown() {
+    let home = Home::installed();
+    let entry = provider(&home.run(&["install"]).run().code(0));
+    let path = home.path("openclaw.json");
+    let run = |command: &std::path::Path, args: Value| {
+        let mut entry = entry.clone();
+        entry["args"] = args;
+        entry["command"] = json!(command);
+        let settings = json!({ "secrets": { "providers": { "dsops": entry } } });
+        fs::write(&path, settings.to_string()).expect("a file");
+        home.run(&["check", "--json", "--settings"]).args([&path]).run().never_shows(VALUE)
+    };
+    let copy = home.copy();
+    let (file, mark) = (home.path("dsops.yaml"), home.path("started"));
+    let script = format!("echo started > {}; echo \"dsops: $GOOD\" >&2; exit 3", mark.display());
+    let exec = ["--env", "good", "--", "/bin/sh", "-c", &script, "exec-provider"];
+    for start in [
+        &["--config", file.to_str().expect("text"), "exec"][..],
+        &["exec", "--config", file.to_str().expect("text")],
+        &["--color", "never", "-qc", file.to_str().expect("text"), "exec"],
+    ] {
+        let _ = run(&copy, json!([start, &exec].concat())).code(3).stderr_has("has no provider");
+        assert!(!mark.exists(), "{start:?}");
+    }
+    // Under another name the program is another command.
+    let helper = copy.with_file_name("dsops-askpass");
+    fs::copy(&copy, &helper).expect("a copy");
+    let _ = run(&helper, json!(["exec-provider"])).code(3).stderr_has("has no provider");
+
+    let message = |args: Value| {
+        let found = run(&copy, args).code(1).json();
+        let all = found["providers"][0]["findings"].as_array().expect("a list").clone();
+        let answer = all.iter().find(|found| found["step"] == "answer").expect("an answer");
+        answer["message"].as_str().expect("a text").to_owned()
+    };
+    let global = json!(["--quiet", "--config", file, "exec-provider", "--profile", "none"]);
+    let told = message(global);
+    assert!(told.contains("code 3 (dsops: ") && told.contains("`none`"), "{told}");
+    // What the parser of the command line says is no report.
+    let told = message(json!(["exec-provider", "--config", file, "--no-such-option"]));
+    assert!(told.contains("ended with code 2") && !told.contains("error:"), "{told}");
+    // Nor is what comes once values are there.
+    let mut entry = entry.clone();
+    entry["maxOutputBytes"] = json!(10);
+    entry["args"] = json!(["exec-provider", "--config", file, "--profile", "mixed"]);
+    let settings = json!({ "secrets": { "providers": { "dsops": entry } } });
+    fs::write(&path, settings.to_string()).expect("a file");
+    let found = home.check(&["--settings", path.to_str().expect("text")], 1);
+    has(&found, "answer failed", "more than 10 bytes, and was ended");
+    assert!(!found.iter().any(|line| line.contains("(dsops:")), "{found:#?}");
+}
+
+#[test]
+fn settings_that_are_nested_without_end_are_refused() {
+    let home = Home::new();
+    let path = home.path("openclaw.json");
+    for text in ["{secrets: ".to_owned() + &"[".repeat(100_000), "{a:".repeat(100_000)] {
+        fs::write(&path, text).expect("a file");
+        let run = home.run(&["check", "--settings"]).args([&path]);
+        let _ = run.run().code(3).stderr_has("deeper than 64 levels").stdout_empty();
+    }
 }

@@ -7,17 +7,21 @@ use clap::Args;
 use dsops::config::{self, Config};
 use dsops::exit;
 use dsops::openclaw::{
-    self, Exchange, Id, MOST_IDS, Outcome as Came, Profile, Provider, Settings, TIMEOUT, is_passable,
+    self, Exchange, Failure, Id, MOST_IDS, Outcome as Came, Profile, Provider, Settings, TIMEOUT, is_passable,
 };
 use dsops_providers::contract::{Finding, Status};
 
 use super::report::{Report, advice_for, came, document, text};
-use super::{Outcome, Session, Stop, Wanted};
+use super::{EXPOSED, Outcome, Session, Stop, Wanted, remedy};
+use crate::cli::helper::called_as;
 use crate::cli::session::runtime;
 use crate::diagnostics::Diagnostic;
 
 /// `exec-provider` writes a line feed each second while it waits; a shorter limit on silence ends it.
 const LEAST_SILENCE: Duration = Duration::from_millis(1100);
+
+/// How every report of dsops on one line starts.
+const PREFIX: &str = "dsops: ";
 
 /// Try the set-up as OpenClaw does: every rule for the program, and one real exchange
 ///
@@ -63,7 +67,7 @@ impl Check {
         let directory = std::fs::canonicalize(&named).unwrap_or(named);
         let provider = self.wanted.provider(&path, &profile, &profile.needs(&session.env), &directory)?;
         let mut subject = Subject::new(session, &provider);
-        subject.found(Finding::ok("file", path.display().to_string()));
+        subject.loaded(&path);
         subject.profile(&profile);
         subject.exchange(&[])?;
         Ok(subject.into_report())
@@ -75,13 +79,18 @@ fn configured(session: &Session, path: &Path) -> Result<Vec<Report>, Stop> {
     let unreadable = |message: String, help: &str| {
         Stop::from(Diagnostic::new("dsops::openclaw::settings", exit::CONFIGURATION, message).help(help))
     };
-    let settings = Settings::read(path).map_err(|error| {
+    let mut settings = Settings::read(path).map_err(|error| {
         let message = format!("{} cannot be read: {error}", path.display());
         unreadable(
             message,
             "name the file that `openclaw config file` prints; `openclaw config validate` checks it",
         )
     })?;
+    // Under the names of helpers, which are another command, it is not `exec-provider` that runs.
+    settings.providers.retain(|configured| {
+        let command = [configured.provider.command.clone().into_os_string()];
+        called_as::arguments(command).len() == 1
+    });
     if settings.includes {
         session.output.warn("what `$include` names in the settings is not read");
     }
@@ -125,6 +134,15 @@ fn argument<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
     let apart = pairs.filter(|(option, _)| *option == name).map(|(_, value)| value.as_str());
     let joined = args.iter().filter_map(|arg| arg.strip_prefix(name)?.strip_prefix('='));
     apart.chain(joined).next()
+}
+
+/// Returns why the program ended, in its own words: the first line of stderr, where it is a report of dsops that came
+/// before any value was there. What comes later may repeat what a store's program said, which nobody knows.
+fn remark_of(failure: &Failure, remarks: &[u8]) -> Option<String> {
+    let Failure::Code(code) = failure else { return None };
+    let is_early = [exit::USAGE, exit::CONFIGURATION].iter().any(|early| i32::from(*early) == *code);
+    let line = remarks.split(|byte| *byte == b'\n').next().filter(|_| is_early)?;
+    Some(std::str::from_utf8(line).ok()?.trim_end().to_owned()).filter(|line| line.starts_with(PREFIX))
 }
 
 /// One provider that is looked at.
@@ -190,7 +208,7 @@ impl<'a> Subject<'a> {
         }
         match config::load(Path::new(path)) {
             Ok(config) => {
-                self.found(Finding::ok("file", path));
+                self.loaded(Path::new(path));
                 Some(config)
             }
             Err(report) => {
@@ -204,6 +222,14 @@ impl<'a> Subject<'a> {
                 );
                 None
             }
+        }
+    }
+
+    /// Notes a file that loads, and whether others could change it: it says which programs run.
+    fn loaded(&mut self, path: &Path) {
+        match openclaw::check_file(path) {
+            Ok(()) => self.found(Finding::ok("file", path.display().to_string())),
+            Err(breach) => self.failed("file", format!("{breach}: {EXPOSED}"), remedy(breach)),
         }
     }
 
@@ -260,7 +286,7 @@ impl<'a> Subject<'a> {
 
     /// Checks the program, and where OpenClaw would start it, starts it and asks for all ids.
     fn exchange(&mut self, referenced: &[String]) -> Result<(), Stop> {
-        let Some(is_copy) = self.program() else {
+        if !self.is_program() {
             self.found(Finding::skipped("answer", "OpenClaw would not start the program"));
             return Ok(());
         };
@@ -277,49 +303,39 @@ impl<'a> Subject<'a> {
         let names: Vec<&str> = ids.iter().map(|id| id.id.as_str()).collect();
         let exchange = openclaw::exchange(self.provider, &names, &self.session.env);
         let exchange = runtime()?.block_on(dsops::exec::interruptible(exchange));
-        self.answer(&exchange, is_copy, &ids);
+        self.answer(&exchange, &ids);
         Ok(())
     }
 
-    /// Checks the program; none where it is not to be started, else whether it is this one.
-    fn program(&mut self) -> Option<bool> {
+    /// Checks the program. It is started only where it is this one.
+    fn is_program(&mut self) -> bool {
         let Provider { command, trusted_dirs, .. } = self.provider;
         if let Err(breach) = openclaw::check_command(command, trusted_dirs) {
             let whose = if breach.is_openclaws { "OpenClaw refuses it" } else { "not safe, or of no use" };
             let help = "run `dsops openclaw install` as the user that OpenClaw runs as, and take its `command` and `trustedDirs`";
             self.failed("program", format!("{breach}: {whose}"), help);
-            return None;
+            return false;
         }
         let is_copy = std::env::current_exe().and_then(|program| openclaw::is_copy(&program, command));
-        match is_copy {
-            Ok(true) => self.found(Finding::ok("program", command.display().to_string())),
-            Ok(false) => {
-                let message =
-                    format!("{} is another version than this program, or another program", command.display());
-                self.failed("program", message, "run `dsops openclaw install`, which replaces the copy");
-                return None;
+        let shown = command.display();
+        let message = match is_copy {
+            Ok(true) => {
+                self.found(Finding::ok("program", shown.to_string()));
+                return true;
             }
-            Err(error) => {
-                let message = format!("{} cannot be compared with this program: {error}", command.display());
-                self.failed("program", message, "run `dsops openclaw install`, which replaces the copy");
-                return None;
-            }
-        }
-        is_copy.ok()
+            Ok(false) => format!("{shown} is another version than this program, or another program"),
+            Err(error) => format!("{shown} cannot be compared with this program: {error}"),
+        };
+        self.failed("program", message, "run `dsops openclaw install`, which replaces the copy");
+        false
     }
 
-    fn answer(&mut self, exchange: &Exchange, is_copy: bool, ids: &[Id]) {
+    fn answer(&mut self, exchange: &Exchange, ids: &[Id]) {
         let limit = self.provider.timeout.as_millis().max(1);
         match &exchange.outcome {
             Err(failure) => {
-                // What this program writes to stderr holds no value. Of another's nobody knows.
-                let remarks = if is_copy {
-                    String::from_utf8_lossy(&exchange.remarks).into_owned()
-                } else {
-                    String::new()
-                };
-                let remark =
-                    remarks.lines().next().map(|line| format!(" ({})", line.trim())).unwrap_or_default();
+                let remark = remark_of(failure, &exchange.remarks)
+                    .map_or_else(String::new, |remark| format!(" ({remark})"));
                 let message = format!("{failure}{remark}");
                 self.failed("answer", message, advice_for(failure));
                 if let Some(last) = self.findings.last_mut() {

@@ -6,7 +6,7 @@ use clap::Args;
 use dsops::exit;
 use dsops::openclaw::{self, Installed, MOST_TIMEOUT, is_passable};
 
-use super::{COPY, Outcome, Session, Stop, Wanted, timeout_for, unfit};
+use super::{COPY, EXPOSED, Outcome, Session, Stop, Wanted, remedy, timeout_for, unfit};
 use crate::diagnostics::Diagnostic;
 
 /// Copy this program to where OpenClaw runs it, and print the settings
@@ -54,6 +54,10 @@ impl Install {
         });
         if directory != wanted {
             session.output.remark(&format!("{} is {}", wanted.display(), directory.display()));
+        }
+        if let Err(breach) = openclaw::check_file(&path) {
+            let told = format!("{breach}: {EXPOSED}");
+            session.output.warn(&format!("{told}; {}", remedy(breach)));
         }
         let told = |names: &mut dyn Iterator<Item = &String>| {
             names.map(String::as_str).collect::<Vec<_>>().join(", ")

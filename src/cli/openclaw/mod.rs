@@ -10,7 +10,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use dsops::config::Config;
 use dsops::exit;
-use dsops::openclaw::{self, COMMAND, MAX_OUTPUT, MOST_TIMEOUT, Needs, Profile, Provider, TIMEOUT, Unknown};
+use dsops::openclaw::{
+    self, Breach, COMMAND, MAX_OUTPUT, MOST_TIMEOUT, Needs, Profile, Provider, TIMEOUT, Unknown,
+};
 
 use super::session::Session;
 use super::{Outcome, Stop};
@@ -22,6 +24,9 @@ const COPY: &str = "dsops";
 const BESIDE: usize = 64 << 10;
 /// The most that OpenClaw takes of one argument.
 const MOST_ARGUMENT: usize = 1024;
+
+/// What comes of a `dsops.yaml` that others may change.
+const EXPOSED: &str = "whoever may can say which programs run and what OpenClaw gets";
 
 /// Set up and check dsops as the source of OpenClaw's secrets
 ///
@@ -148,13 +153,37 @@ fn unknown_profile(unknown: &Unknown, config: &Config) -> Stop {
     }
 }
 
+/// Returns what makes a breach of a file right.
+fn remedy(breach: Breach) -> String {
+    breach
+        .remedy
+        .unwrap_or_else(|| "name a file that is there and can be looked at with `--config`".to_owned())
+}
+
 fn unfit(message: impl Into<String>, help: impl Into<String>) -> Stop {
     Diagnostic::new("dsops::openclaw::directory", exit::USAGE, message).help(help).into()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory as _;
+    use dsops::openclaw::GLOBAL_OPTIONS;
+
     use super::*;
+
+    #[test]
+    fn the_global_options_are_those_of_the_command_line() {
+        let command = crate::cli::Cli::command();
+        let there = command.get_arguments().filter(|arg| arg.is_global_set());
+        let there: BTreeSet<_> = there
+            .map(|arg| (arg.get_long().unwrap(), arg.get_short(), arg.get_action().takes_values()))
+            .map(|(long, short, has_value)| (long.to_owned(), short, has_value))
+            .collect();
+        let known = GLOBAL_OPTIONS.iter().map(|known| (known.long.to_owned(), known.short, known.has_value));
+        assert_eq!(known.collect::<BTreeSet<_>>(), there);
+    }
 
     #[test]
     fn the_deadline_is_four_fifths_of_the_time() {
