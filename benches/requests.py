@@ -117,7 +117,20 @@ class Case:
             for folder, names in held.items():
                 for name in names:
                     file.write(f"    {name}: {{from: s{folder}/{name}}}\n")
+        self.file, self.request = os.path.join(place, "dsops.yaml"), os.path.join(place, "request.json")
+        ids = [name for names in held.values() for name in names]
+        with open(self.request, "w") as file:
+            json.dump({"protocolVersion": 1, "provider": "dsops", "ids": ids}, file)
+        self.arguments = ["exec", "--env", "dev", "--", "/bin/true"]
+        self.files = []
         self.empty_cache()
+
+    def answering(self):
+        """Has the runs answer a program that asks for all of it, in place of starting one."""
+        self.arguments = ["exec-provider", "--config", self.file, "--env", "dev"]
+        self.files = [(os.POSIX_SPAWN_OPEN, 0, self.request, os.O_RDONLY, 0),
+                      (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+        return self
 
     def empty_cache(self):
         self.cache = os.path.join(self.place, "cache")
@@ -127,7 +140,7 @@ class Case:
     def spawn(self):
         environment = {"PATH": "/usr/bin:/bin", "HOME": self.place, "XDG_CACHE_HOME": self.cache, "ID": "id",
                        "SECRET": "a-client-secret-of-64-characters-0123456789abcdef0123456789abcdef"}
-        return os.posix_spawn(self.binary, [self.binary, "exec", "--env", "dev", "--", "/bin/true"], environment)
+        return os.posix_spawn(self.binary, [self.binary, *self.arguments], environment, file_actions=self.files)
 
     def once(self):
         """Runs once. Returns milliseconds, peak memory in MiB and the requests by their kind."""
@@ -170,6 +183,14 @@ def main():
         case.once()
         runs = [case.once() for _ in range(RUNS)]
         report(show, "1000 secrets, 20 folders, kept token", runs, 20, 1, 40, delay)
+
+        case, runs = Case(binary, server, place, 100, 10).answering(), []
+        for _ in range(RUNS):
+            case.empty_cache()
+            runs.append(case.once())
+        report(show, "exec-provider, 100 ids, 10 folders, cold", runs, 11, 2, 25, delay)
+        runs = [case.once() for _ in range(RUNS)]
+        report(show, "exec-provider, 100 ids, 10 folders, kept token", runs, 10, 1, 25, delay)
 
         case = Case(binary, server, place, 1, 1)
         server.reset()
