@@ -15,7 +15,7 @@ macro_rules! exit_codes {
 
 exit_codes! {
     OK "ok" = 0: "The command did what was asked.";
-    PROBLEMS "problems" = 1: "A check ran to its end and found problems.";
+    PROBLEMS "problems" = 1: "A check ran to its end and found problems, or a helper has no answer.";
     USAGE "usage" = 2: "The command line is wrong.";
     CONFIGURATION "configuration" = 3: "The configuration file, or a reference in it, is wrong.";
     AUTH "auth" = 4: "Credentials are missing, expired, denied, or do not reach the secret.";

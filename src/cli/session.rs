@@ -69,7 +69,12 @@ impl Session {
             |name: &str| self.env.get_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let settings = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
         let path = settings.map(|settings| settings.join(SETTINGS).join(config::FILE_NAME));
-        if let Some(path) = path.as_ref().filter(|path| path.is_file()) {
+        // A link to nowhere, or a directory that cannot be searched, is a file that cannot be read, and not none.
+        let is_absent = |path: &PathBuf| {
+            use std::io::ErrorKind::{NotADirectory, NotFound};
+            path.symlink_metadata().is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
+        };
+        if let Some(path) = path.as_ref().filter(|path| !is_absent(path)) {
             return Ok(path.clone());
         }
         let looked = path.map_or_else(String::new, |path| format!(", and there is no `{}`", path.display()));

@@ -15,7 +15,10 @@ use super::model::Variable;
 use super::shape::{Any, ValueShape};
 use super::stores::{is_in_range, parse_duration};
 use crate::helper::git::Pattern;
-use crate::helper::{askpass, docker};
+use crate::helper::{askpass, docker, kube, shown_key};
+
+/// The shortest time after which programs ask again: they count in seconds.
+const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
 
 /// What the credential helpers give, each by what it is asked with.
 #[derive(Debug, Default)]
@@ -230,7 +233,7 @@ impl Section<'_, '_> {
             }
             // docker sends no name that could be used in its place.
             if login.username.is_none() {
-                let message = format!("`helpers.docker.{}` has no `username`", key.escape_debug());
+                let message = format!("`helpers.docker.{}` has no `username`", shown_key(key));
                 let error = ConfigError::at(Code::MissingField, login.span, message);
                 let help = "add it; for an identity token it is `username: {literal: <token>}`";
                 self.reader.errors.push(error.help(help));
@@ -264,13 +267,22 @@ impl Section<'_, '_> {
 
     fn prompts(&mut self) -> IndexMap<String, Arc<Variable>> {
         let mut prompts = IndexMap::new();
+        let mut known: Vec<&Key> = Vec::new();
         for (key, node) in self.node.get("askpass").into_iter().flat_map(Node::entries) {
             if let Err(error) = askpass::check(&key.name) {
                 let error = ConfigError::at(Code::Invalid, key.span, error.to_string());
                 let help = "write the whole prompt, or its beginning and `*`";
                 self.reader.errors.push(error.help(help));
             }
-            let name = format!("helpers.askpass.{}", key.name);
+            if let Some(first) = known.iter().find(|first| askpass::is_same(&first.name, &key.name)) {
+                let error = ConfigError::at(Code::Invalid, key.span, "two keys are for the same prompt");
+                let error = error.label(first.span, "the first");
+                self.reader
+                    .errors
+                    .push(error.help("take one of them out: a `: ` at the end makes no difference"));
+            }
+            known.push(key);
+            let name = format!("helpers.askpass.{}", shown_key(&key.name));
             if let Some(variable) = self.reader.read_value(name, key.span, node) {
                 prompts.insert(key.name.clone(), variable);
             }
@@ -290,7 +302,7 @@ struct Entry<'a, 'r> {
 impl Entry<'_, '_> {
     fn value(&mut self, part: &str) -> Option<Arc<Variable>> {
         let (key, node) = self.node.entries().iter().find(|(key, _)| key.name == part)?;
-        let name = format!("helpers.{}.{}.{part}", self.helper, self.key.name);
+        let name = format!("helpers.{}.{}.{part}", self.helper, shown_key(&self.key.name));
         self.reader.read_value(name, key.span, node)
     }
 
@@ -318,17 +330,31 @@ impl Entry<'_, '_> {
             let error = ConfigError::at(Code::MissingField, self.key.span, message);
             self.reader.errors.push(error.help("add what is missing: a token, or a certificate and its key"));
         }
-        let server = self.node.get("server").and_then(Node::text).map(str::to_owned);
+        let server = self.server();
         let refresh = self.refresh();
         Some(KubeUser { span: self.key.span, token, certificate, server, refresh })
+    }
+
+    /// Reads the server. One that is no URL would be that of no request, and its entry given to nobody.
+    fn server(&mut self) -> Option<String> {
+        let node = self.node.get("server")?;
+        let server = node.text().filter(|server| kube::is_server(server));
+        if server.is_none() {
+            let message = "not the URL of a server: a scheme, a host, perhaps a port and a path";
+            let error = ConfigError::at(Code::Invalid, node.span, message);
+            self.reader
+                .errors
+                .push(error.help("write it as in the kubeconfig: `server: https://10.0.0.1:6443`"));
+        }
+        server.map(str::to_owned)
     }
 
     fn refresh(&mut self) -> Option<Duration> {
         let node = self.node.get("refresh")?;
         let time = node.text().and_then(parse_duration).filter(|time| is_in_range(*time));
+        let time = time.filter(|time| *time >= SHORTEST_REFRESH);
         if time.is_none() {
-            let error =
-                ConfigError::at(Code::Invalid, node.span, "not a length of time between 1 ms and 1 h");
+            let error = ConfigError::at(Code::Invalid, node.span, "not a length of time between 1 s and 1 h");
             self.reader.errors.push(error.help("write `refresh: 30m`"));
         }
         time

@@ -9,6 +9,8 @@ use std::collections::{HashMap, HashSet};
 use dsops_providers::contract::{Key, Node, NodeKind, Scalar, Span};
 use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
+use crate::helper::shown_key;
+
 /// How large a file may be, in bytes. Ten thousand variables take about half a megabyte.
 pub const MAX_BYTES: usize = 4 << 20;
 /// How deep a file may be nested.
@@ -220,7 +222,7 @@ impl<'a> Reader<'a> {
         }
         for ((key, _), _) in entries.iter().zip(&is_first).filter(|(_, first)| !**first) {
             let first = entries.iter().find(|(seen, _)| seen.name == key.name).map(|(seen, _)| seen.span);
-            let message = format!("duplicate key `{}`", key.name);
+            let message = format!("duplicate key `{}`", shown_key(&key.name));
             self.repeated.push(YamlError { first, ..YamlError::at(key.span, message) });
         }
         entries.into_iter().zip(is_first).filter_map(|(entry, first)| first.then_some(entry)).collect()

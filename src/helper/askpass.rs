@@ -9,7 +9,7 @@ use dsops_providers::contract::SecretValue;
 use zeroize::Zeroizing;
 
 use super::git::Request;
-use super::{KeyError, LONGEST_VALUE, Unfit, fits};
+use super::{KeyError, LONGEST_VALUE, Unfit, fits, shown_key};
 use crate::transform::buffer::Buffer;
 
 /// The longest answer that ssh takes, in bytes, without the newline. It cuts what is longer without a word (readpass.c
@@ -49,6 +49,12 @@ pub fn check(key: &str) -> Result<(), KeyError> {
     Ok(())
 }
 
+/// Says whether two keys are for the same prompts: whole ones that differ in their ends alone.
+#[must_use]
+pub fn is_same(key: &str, other: &str) -> bool {
+    key == other || (!key.ends_with('*') && !other.ends_with('*') && text_of(key) == text_of(other))
+}
+
 /// Finds the entry for a prompt: the one that is the whole prompt, else the longest beginning.
 ///
 /// # Errors
@@ -69,7 +75,7 @@ pub fn find<'a, T>(
         match &best {
             Some((known, _, _)) if *known > closeness => {}
             Some((known, other, _)) if *known == closeness => {
-                let why = format!("and `{}` are for the same prompt", other.escape_debug());
+                let why = format!("and `{}` are for the same prompt", shown_key(other));
                 return Err(KeyError::new(key, why));
             }
             _ => best = Some((closeness, key, entry)),
@@ -118,7 +124,7 @@ pub fn git_prompt(prompt: &str) -> Option<(Wanted, Request)> {
 ///
 /// # Errors
 ///
-/// A value that does not fit on a line, or that ssh would cut where ssh may be the one that asks.
+/// A value that is empty or does not fit on a line, or that ssh would cut where ssh may be the one that asks.
 pub fn answer(value: &SecretValue, asked: Asked) -> Result<Zeroizing<Vec<u8>>, Unfit> {
     let longest = match asked {
         Asked::ByGit => LONGEST_VALUE,

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 
 use dsops_providers::contract::SecretValue;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::KeyError;
 use super::credential::{Misfit, Unusable, json, text};
+use super::{KeyError, shown_key};
+use crate::transform::json::string;
 
 /// What says that the registry is none of this helper's. Callers compare it to the byte, but for white space around it.
 pub const NOT_FOUND: &str = "credentials not found in native keychain";
@@ -29,8 +31,10 @@ const HUBS: &[&str] = &[HUB, "index.docker.io", "registry-1.docker.io"];
 const HUB_URL: &str = "https://index.docker.io/v1/";
 
 /// A registry, or a part of one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Registry {
+    /// Whether `http://` stands in front: whoever listens may read the login.
+    is_plain: bool,
     /// In lower case, with the port where one is written.
     host: String,
     /// The namespace or repository, without slashes around it; empty for all of the registry.
@@ -42,15 +46,18 @@ impl Registry {
     fn parse(written: &str) -> Option<Self> {
         let written = written.trim();
         let is_odd = |letter: char| {
-            letter.is_whitespace() || letter.is_control() || matches!(letter, '@' | '?' | '#' | '*' | '\\')
+            letter.is_whitespace()
+                || letter.is_control()
+                || matches!(letter, '@' | '?' | '#' | '*' | '\\' | '%' | ';')
         };
         if written.contains(is_odd) {
             return None;
         }
-        let rest = match written.split_once("://") {
-            Some((scheme, rest)) if is_http(scheme) => rest,
+        let (is_plain, rest) = match written.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (true, rest),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (false, rest),
             Some(_) => return None,
-            None => written,
+            None => (false, written),
         };
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let path = match path.trim_end_matches('/') {
@@ -61,18 +68,19 @@ impl Registry {
         };
         let host = host.to_ascii_lowercase();
         let name = host.split(':').next().unwrap_or_default();
-        if name.is_empty() || path.split('/').any(|part| part.is_empty() && !path.is_empty()) {
+        if name.is_empty() || (!path.is_empty() && path.split('/').any(is_step)) {
             return None;
         }
         let host = if HUBS.contains(&host.as_str()) { HUB.to_owned() } else { host };
-        Some(Self { host, path: path.to_owned() })
+        Some(Self { is_plain, host, path: path.to_owned() })
     }
 
     /// Says whether a registry, or a part of one, lies in this.
     fn covers(&self, asked: &Self) -> bool {
         let rest = asked.path.strip_prefix(&self.path);
         let at_a_slash = |rest: &str| self.path.is_empty() || rest.is_empty() || rest.starts_with('/');
-        self.host == asked.host && rest.is_some_and(at_a_slash)
+        let is_safe = self.is_plain || !asked.is_plain;
+        is_safe && self.host == asked.host && rest.is_some_and(at_a_slash)
     }
 
     /// Returns what docker's command line asks for it by.
@@ -85,25 +93,29 @@ impl Registry {
     }
 }
 
-fn is_http(scheme: &str) -> bool {
-    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
+/// Says whether a part of a path leads elsewhere than its letters say.
+fn is_step(part: &str) -> bool {
+    matches!(part, "" | "." | "..")
 }
 
+/// An entry, its key, and what the key says.
+type Known<'a, T> = (Registry, &'a str, T);
+
 /// Reads the keys of `helpers.docker`.
-fn registries<'a, T>(
-    entries: impl IntoIterator<Item = (&'a str, T)>,
-) -> Result<BTreeMap<Registry, (&'a str, T)>, KeyError> {
-    let mut known: BTreeMap<Registry, (&str, T)> = BTreeMap::new();
+fn registries<'a, T>(entries: impl IntoIterator<Item = (&'a str, T)>) -> Result<Vec<Known<'a, T>>, KeyError> {
+    // By what is the same with and without a scheme: docker itself sends none.
+    let mut known: BTreeMap<(String, String), Known<'a, T>> = BTreeMap::new();
     for (key, entry) in entries {
         let registry =
             Registry::parse(key).ok_or_else(|| KeyError::new(key, "names no registry, such as `ghcr.io`"))?;
-        if let Some((other, _)) = known.get(&registry) {
-            let why = format!("and `{}` are the same registry", other.escape_debug());
+        let place = (registry.host.clone(), registry.path.clone());
+        if let Some((_, other, _)) = known.get(&place) {
+            let why = format!("and `{}` are the same registry", shown_key(other));
             return Err(KeyError::new(key, why));
         }
-        known.insert(registry, (key, entry));
+        known.insert(place, (registry, key, entry));
     }
-    Ok(known)
+    Ok(known.into_values().collect())
 }
 
 /// Checks a key of `helpers.docker` beside those before it.
@@ -127,8 +139,9 @@ pub fn find<'a, T>(
 ) -> Result<Option<(&'a str, T)>, KeyError> {
     let known = registries(entries)?;
     let Some(asked) = Registry::parse(asked) else { return Ok(None) };
-    let covering = known.into_iter().filter(|(registry, _)| registry.covers(&asked));
-    Ok(covering.max_by_key(|(registry, _)| registry.path.len()).map(|(_, entry)| entry))
+    let covering = known.into_iter().filter(|(registry, _, _)| registry.covers(&asked));
+    let closest = covering.max_by_key(|(registry, _, _)| registry.path.len());
+    Ok(closest.map(|(_, key, entry)| (key, entry)))
 }
 
 /// Returns what `list` names an entry by: what docker's command line then asks for.
@@ -178,21 +191,34 @@ pub fn list(names: &BTreeMap<String, Option<&SecretValue>>) -> Result<Zeroizing<
 }
 
 /// A login that docker wants kept.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug)]
 pub struct Login {
     /// The registry.
-    #[serde(rename = "ServerURL")]
     pub server_url: String,
     username: SecretValue,
     secret: SecretValue,
+}
+
+/// As it is written. The JSON reader would leave a copy of a text with escapes in memory.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Written<'a> {
+    #[serde(rename = "ServerURL")]
+    server_url: String,
+    #[serde(borrow)]
+    username: &'a RawValue,
+    #[serde(borrow)]
+    secret: &'a RawValue,
 }
 
 impl Login {
     /// Reads what `store` gets on stdin. `None` for what is no login.
     #[must_use]
     pub fn read(written: &[u8]) -> Option<Self> {
-        serde_json::from_slice(written).ok()
+        let written: Written<'_> = serde_json::from_slice(written).ok()?;
+        let value = |raw: &RawValue| string(raw).map(|text| text.to_value());
+        let (username, secret) = (value(written.username)?, value(written.secret)?);
+        Some(Self { server_url: written.server_url, username, secret })
     }
 
     /// Says whether this is what an entry gives anyway, so that nothing has to be kept.
@@ -212,15 +238,9 @@ mod tests {
 
     #[test]
     fn scheme_api_path_slash_and_case_do_not_matter() {
-        for asked in [
-            "ghcr.io",
-            "https://ghcr.io",
-            "http://ghcr.io/",
-            "HTTPS://GHCR.IO/v2/",
-            "ghcr.io/v1/",
-            "ghcr.io/v2",
-            " ghcr.io\n",
-        ] {
+        for asked in
+            ["ghcr.io", "https://ghcr.io", "HTTPS://GHCR.IO/v2/", "ghcr.io/v1/", "ghcr.io/v2", " ghcr.io\n"]
+        {
             assert_eq!(found(&["ghcr.io"], asked), Some("ghcr.io"), "{asked}");
             assert_eq!(found(&[asked], "ghcr.io"), Some(asked), "{asked}");
         }
@@ -228,10 +248,22 @@ mod tests {
 
     #[test]
     fn a_port_is_a_part_of_the_name() {
-        assert_eq!(found(&["localhost:5000"], "http://localhost:5000/v2/"), Some("localhost:5000"));
+        assert_eq!(found(&["localhost:5000"], "https://localhost:5000/v2/"), Some("localhost:5000"));
         assert_eq!(found(&["localhost:5000"], "localhost"), None);
         assert_eq!(found(&["localhost"], "localhost:5000"), None);
         assert_eq!(found(&["[::1]:5000"], "[::1]:5000"), Some("[::1]:5000"));
+    }
+
+    #[test]
+    fn a_login_goes_in_the_clear_only_where_its_key_says_so() {
+        let keys = ["http://localhost:5000", "ghcr.io", "https://quay.io"];
+        for asked in ["http://localhost:5000/v2/", "localhost:5000", "https://localhost:5000"] {
+            assert_eq!(found(&keys, asked), Some("http://localhost:5000"), "{asked}");
+        }
+        for asked in ["http://ghcr.io", "HTTP://ghcr.io/v2/", "http://quay.io/a"] {
+            assert_eq!(found(&keys, asked), None, "{asked}");
+        }
+        assert!(check("http://ghcr.io", ["ghcr.io"]).is_err(), "docker sends no scheme");
     }
 
     #[test]
@@ -268,6 +300,9 @@ mod tests {
         assert_eq!(found(&keys, "ghcr.io"), Some("ghcr.io"));
         assert_eq!(found(&["ghcr.io/acme"], "ghcr.io"), None);
         assert_eq!(found(&["ghcr.io/acme"], "ghcr.io/acme2"), None);
+        for asked in ["acme/../other", "acme/./x", "./acme", "acme/x/..", "acme%2f..%2fx", "acme/..;/x"] {
+            assert_eq!(found(&["ghcr.io/acme"], &format!("ghcr.io/{asked}")), None, "{asked}");
+        }
     }
 
     #[test]

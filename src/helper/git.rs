@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{KeyError, LONGEST_VALUE, Unfit, fits};
+use super::{KeyError, LONGEST_VALUE, Unfit, fits, shown_key};
 use crate::transform::buffer::Buffer;
 
 /// The longest request that is read, in bytes. git sends a few hundred, and a server's `WWW-Authenticate` headers.
@@ -210,12 +210,21 @@ impl Host {
         Some(Self { labels, port: port.or(usual) })
     }
 
-    /// Says whether a host is meant. `*` stands for one label.
+    /// Says whether a host is meant. `*` stands for one label of ASCII: of others nobody can tell what a resolver makes
+    /// of them.
     fn covers(&self, host: &Self) -> bool {
         self.port == host.port
             && self.labels.len() == host.labels.len()
-            && self.labels.iter().zip(&host.labels).all(|(own, label)| own == "*" || own == label)
+            && self
+                .labels
+                .iter()
+                .zip(&host.labels)
+                .all(|(own, label)| own == label || (own == "*" && is_label(label)))
     }
+}
+
+fn is_label(label: &str) -> bool {
+    label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// How closely a pattern names what was asked for; the greater wins. In git's order: host, path, user.
@@ -249,7 +258,7 @@ impl Pattern {
         }
         let path: Vec<Vec<u8>> = request.path.as_deref().map(segments).unwrap_or_default();
         if path.iter().any(|segment| is_step(segment)) {
-            return Err(error("has an empty part, `.` or `..` in its path"));
+            return Err(error("has an empty part, `.`, `..`, or one of `%;\\` in its path"));
         }
         if path.iter().flatten().any(|byte| *byte == b'*') {
             return Err(error("has a `*` in its path, which names whole folders without one"));
@@ -296,8 +305,10 @@ fn segments(path: &[u8]) -> Vec<Vec<u8>> {
     text.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect()
 }
 
+/// Says whether a part of a path may lead a server elsewhere than its letters say. git has decoded the path once: what
+/// still has a `%` in it is decoded again by some servers. A `;` ends a part for others, a `\` is a slash to some.
 fn is_step(segment: &[u8]) -> bool {
-    matches!(segment, b"" | b"." | b"..")
+    matches!(segment, b"" | b"." | b"..") || segment.iter().any(|byte| matches!(byte, b'%' | b';' | b'\\'))
 }
 
 /// Which entry a request means.
@@ -340,7 +351,7 @@ pub fn find<'a, T>(
     }
     match (best, rivals, needs_path) {
         (Some((closeness, _, _)), Some((rival, first, second)), _) if closeness == rival => {
-            Err(KeyError::new(second, format!("and `{}` are for the same request", first.escape_debug())))
+            Err(KeyError::new(second, format!("and `{}` are for the same request", shown_key(first))))
         }
         (Some((_, key, entry)), _, _) => Ok(Found::Entry(key, entry)),
         (None, _, Some(key)) => Ok(Found::NeedsPath(key)),
@@ -359,7 +370,7 @@ pub fn is_for(request: &Request, username: &SecretValue) -> bool {
 ///
 /// # Errors
 ///
-/// A value that does not fit on a line.
+/// A value of the entry that is empty, or that does not fit on a line.
 pub fn answer(
     request: &Request,
     username: Option<&SecretValue>,
@@ -373,7 +384,11 @@ pub fn answer(
     let mut text = Buffer::with_capacity(password.len() + 128);
     for (name, value) in [("username", own.or(asked)), ("password", Some(password))] {
         let Some(value) = value else { continue };
-        fits(name, value, LONGEST_VALUE)?;
+        // git itself may ask for the user with the empty name.
+        let is_echo = name == "username" && own.is_none();
+        if !(is_echo && value.is_empty()) {
+            fits(name, value, LONGEST_VALUE)?;
+        }
         for part in [name.as_bytes(), b"=", value, b"\n"] {
             text.extend(part);
         }

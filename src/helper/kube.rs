@@ -10,6 +10,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::credential::{Misfit, Unusable, json, text, word};
+use super::shown_key;
 
 /// The variable that the request stands in.
 pub const REQUEST: &str = "KUBERNETES_EXEC_INFO";
@@ -44,6 +45,8 @@ pub struct Request {
     pub version: Version,
     /// The server that the credential is for, where the client says so: `provideClusterInfo` of the kubeconfig.
     pub server: Option<String>,
+    /// Whether the client takes whoever answers for the server: `insecure-skip-tls-verify` of the kubeconfig.
+    pub is_insecure: bool,
 }
 
 /// Why a request cannot be answered.
@@ -80,6 +83,11 @@ pub enum Refusal {
         "`helpers.kube.{0}` is for its own server alone, and the request does not say which server it is for"
     )]
     ServerNotSaid(String),
+    /// The entry is for one server, and the client does not look whether it talks to it.
+    #[error(
+        "`helpers.kube.{0}` is for its own server alone, and with `insecure-skip-tls-verify` whoever answers is taken for it"
+    )]
+    Insecure(String),
 }
 
 impl Refusal {
@@ -100,6 +108,9 @@ impl Refusal {
                 "correct `server`, in the kubeconfig or in dsops.yaml, where both are the same cluster"
             }
             Self::ServerNotSaid(_) => "write `provideClusterInfo: true` into the kubeconfig",
+            Self::Insecure(_) => {
+                "take it out of the kubeconfig, and name the authority with `certificate-authority` there"
+            }
         }
     }
 }
@@ -121,6 +132,8 @@ struct Spec {
 #[derive(Deserialize)]
 struct Cluster {
     server: Option<String>,
+    #[serde(default, rename = "insecure-skip-tls-verify")]
+    is_insecure: bool,
 }
 
 impl Request {
@@ -141,8 +154,9 @@ impl Request {
         let known = [Version::V1, Version::V1Beta1];
         let version = known.into_iter().find(|version| version.name() == written.api_version);
         let version = version.ok_or_else(|| Refusal::Version(shown(&written.api_version)))?;
+        let is_insecure = written.spec.cluster.as_ref().is_some_and(|cluster| cluster.is_insecure);
         let server = written.spec.cluster.and_then(|cluster| cluster.server);
-        Ok(Self { version, server: server.filter(|server| !server.is_empty()) })
+        Ok(Self { version, server: server.filter(|server| !server.is_empty()), is_insecure })
     }
 }
 
@@ -159,14 +173,16 @@ pub fn find<'a>(
     request: Option<&Request>,
 ) -> Result<&'a str, Refusal> {
     let asked = request.and_then(|request| request.server.as_deref());
+    let is_insecure = request.is_some_and(|request| request.is_insecure);
     if let Some(name) = name {
         let found = entries.into_iter().find(|(known, _)| *known == name);
-        let (name, own) = found.ok_or_else(|| Refusal::UnknownName(shown(name)))?;
+        let (name, own) = found.ok_or_else(|| Refusal::UnknownName(shown_key(name)))?;
         return match (own, asked, request) {
             (Some(own), Some(asked), _) if !is_same(own, asked) => {
-                Err(Refusal::OtherServer { name: name.to_owned(), asked: shown(asked) })
+                Err(Refusal::OtherServer { name: shown_key(name), asked: shown(asked) })
             }
-            (Some(_), None, Some(_)) => Err(Refusal::ServerNotSaid(name.to_owned())),
+            (Some(_), None, Some(_)) => Err(Refusal::ServerNotSaid(shown_key(name))),
+            (Some(_), Some(_), _) if is_insecure => Err(Refusal::Insecure(shown_key(name))),
             _ => Ok(name),
         };
     }
@@ -176,8 +192,12 @@ pub fn find<'a>(
         entries.into_iter().filter(|(_, own)| is_its(*own)).map(|(name, _)| name).collect();
     match found.as_slice() {
         [] => Err(Refusal::UnknownServer(shown(asked))),
+        [name] if is_insecure => Err(Refusal::Insecure(shown_key(name))),
         [name] => Ok(*name),
-        names => Err(Refusal::Several(crate::suggest::and_ticked(names.iter().copied()))),
+        names => {
+            let names: Vec<String> = names.iter().map(|name| shown_key(name)).collect();
+            Err(Refusal::Several(crate::suggest::and_ticked(names.iter().map(String::as_str))))
+        }
     }
 }
 
@@ -185,6 +205,26 @@ pub fn find<'a>(
 /// and with or without a slash at the end.
 fn is_same(one: &str, other: &str) -> bool {
     one == other || parts(one).zip(parts(other)).is_some_and(|(one, other)| one == other)
+}
+
+/// Says whether a text names a server: `https://host`, with a port and a path perhaps, and nothing else.
+#[must_use]
+pub fn is_server(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let is_odd =
+        |char: char| char.is_whitespace() || char.is_control() || matches!(char, '@' | '?' | '#' | '\\');
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_address = host.starts_with('[') && host.ends_with(']');
+    (scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http"))
+        && !rest.contains(is_odd)
+        && !host.is_empty()
+        && (is_address || !host.contains(':'))
+        && port
+            .is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok())
 }
 
 fn parts(url: &str) -> Option<(String, String, &str)> {
@@ -292,7 +332,7 @@ mod tests {
     const V1: &str = r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":false}}"#;
 
     fn asked(server: &str) -> Request {
-        Request { version: Version::V1, server: Some(server.to_owned()) }
+        Request { version: Version::V1, server: Some(server.to_owned()), is_insecure: false }
     }
 
     #[test]
@@ -347,6 +387,55 @@ mod tests {
         assert_eq!(unsaid, Err(Refusal::ServerNotSaid("staging".to_owned())));
         // Nobody but the person at the terminal gets it.
         assert_eq!(find(entries, Some("staging"), None), Ok("staging"));
+    }
+
+    #[test]
+    fn an_entry_with_a_server_is_not_for_whoever_answers() {
+        let written = V1.replace(
+            "\"interactive\":false",
+            r#""cluster":{"server":"https://ops","insecure-skip-tls-verify":true}"#,
+        );
+        let request = Request::read(written.as_bytes()).expect("a request");
+        let entries = [("ops", Some("https://ops")), ("any", None)];
+        for name in [None, Some("ops")] {
+            let refused = find(entries, name, Some(&request));
+            assert_eq!(refused, Err(Refusal::Insecure("ops".to_owned())), "{name:?}");
+        }
+        assert_eq!(find(entries, Some("any"), Some(&request)), Ok("any"));
+        let secure = Request::read(written.replace("true", "false").as_bytes()).expect("a request");
+        assert_eq!(find(entries, None, Some(&secure)), Ok("ops"));
+    }
+
+    #[test]
+    fn a_server_is_a_url_with_a_host() {
+        for server in [
+            "https://a",
+            "HTTPS://a:6443/",
+            "http://10.0.0.1:80/k8s/x",
+            "https://[::1]",
+            "https://[::1]:6443",
+        ] {
+            assert!(is_server(server), "{server}");
+        }
+        for other in [
+            "",
+            "nonsense",
+            "a:6443",
+            "https://",
+            "https:///x",
+            "https://:6443",
+            "ftp://a",
+            "https://u:p@a",
+            "https://a?x",
+            "https://a:x",
+            "https://a:99999",
+            "https://a b",
+            "https://::1",
+            "https://a:",
+            " https://a",
+        ] {
+            assert!(!is_server(other), "{other}");
+        }
     }
 
     #[test]

@@ -190,6 +190,11 @@ fn compact(text: &str) -> Buffer {
     compact
 }
 
+/// Returns the text of a string; `None` for every other value.
+pub(crate) fn string(raw: &RawValue) -> Option<Buffer> {
+    if raw.get().starts_with('"') { unescape(raw.get()).ok() } else { None }
+}
+
 /// Returns the text of a JSON string that was checked before.
 ///
 /// Not by the JSON reader, which would leave a copy of every string with escapes (each PEM key) in memory.

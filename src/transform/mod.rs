@@ -32,7 +32,7 @@ mod chain;
 mod error;
 pub(crate) mod jinja;
 mod join;
-mod json;
+pub(crate) mod json;
 mod nodes;
 mod parse;
 mod path;

@@ -8,7 +8,7 @@ const KEY: &str = "Enter passphrase for key '/home/me/.ssh/id'";
 
 const CONFIG: &str = "\
 secretStores:
-  lit: {type: literal, values: {PASSPHRASE: of-the-key, PIN: '1234', TOKEN: of-git, USER: me, LINES: \"a\\nb\"}}
+  lit: {type: literal, values: {PASSPHRASE: of-the-key, PIN: '1234', TOKEN: of-git, USER: me, LINES: \"a\\nb\", EMPTY: ''}}
   broken: {type: exec, command: ./refusing}
 helpers:
   git:
@@ -21,6 +21,7 @@ helpers:
     \"Enter PIN for broken *\": broken/PIN
     \"Password for 'https://me@mapped.example'\": lit/PIN
     \"Two lines\": lit/LINES
+    \"Empty\": lit/EMPTY
     \"Gone\": {from: lit/GONE, optional: true}
     \"Missing\": lit/GONE
 ";
@@ -119,6 +120,7 @@ fn what_cannot_be_had_or_told_fails_with_one_line() {
     fails(ask("Enter PIN for broken card: "), 6, "broken");
     fails(ask("Missing: "), 5, "lit/GONE");
     fails(ask("Two lines: "), 7, "line break");
+    fails(ask("Empty: "), 8, "`helpers.askpass.Empty`: the value is empty");
     let long = CONFIG.replace("of-the-key", &"x".repeat(1024));
     fails(prepared(&long).args(["helper", "askpass", KEY]).run(), 7, "longer than 1023 bytes");
     for key in ["*", "a*b", ""] {
@@ -129,8 +131,36 @@ fn what_cannot_be_had_or_told_fails_with_one_line() {
 
 #[test]
 fn the_file_of_the_current_directory_is_never_read() {
-    let dsops = Dsops::new().config(CONFIG).args(["helper", "askpass", KEY]);
-    fails(dsops.run(), 3, "dsops");
+    let output = Dsops::new().config(CONFIG).args(["helper", "askpass", KEY]).run();
+    not_ours(output.stderr_has("no file is named"));
+}
+
+#[test]
+fn a_file_that_is_named_and_missing_is_a_failure() {
+    let dsops = Dsops::new().env("DSOPS_CONFIG", "/nowhere/dsops.yaml");
+    fails(dsops.args(["helper", "askpass", KEY]).run(), 3, "/nowhere/dsops.yaml");
+}
+
+#[test]
+fn two_keys_for_one_prompt_are_a_mistake_whatever_is_asked() {
+    let config = CONFIG.replace("  askpass:\n", "  askpass:\n    \"Gone: \": lit/PIN\n");
+    fails(prepared(&config).args(["helper", "askpass", KEY]).run(), 3, "two keys are for the same prompt");
+}
+
+#[test]
+fn a_password_in_a_key_is_not_shown() {
+    let key = "Password for 'https://me:hunter2secret@a.example";
+    for (key, entry, code) in [
+        (format!("{key}*b"), "lit/PIN", 3),
+        (key.to_owned(), "nowhere/PIN", 3),
+        (format!("{key}'"), "lit/GONE", 5),
+    ] {
+        let config = CONFIG.replace("  askpass:\n", &format!("  askpass:\n    \"{key}\": {entry}\n"));
+        let dsops = prepared(&config);
+        // The prompt itself is shown where it has no entry, and this one has.
+        let output = dsops.args(["helper", "askpass", &key]).run();
+        fails(output.never_shows("hunter2secret"), code, "");
+    }
 }
 
 #[test]

@@ -48,7 +48,6 @@ fn the_login_of_a_registry_is_one_line_of_json() {
 fn whatever_a_registry_is_asked_for_by_it_is_the_same() {
     for (server, username) in [
         ("GHCR.io/v2/", "me"),
-        ("http://ghcr.io/", "me"),
         ("ghcr.io/other/app", "me"),
         ("ghcr.io/acme/app", "robot"),
         ("docker.io", "hub"),
@@ -60,6 +59,66 @@ fn whatever_a_registry_is_asked_for_by_it_is_the_same() {
         assert_eq!(answer["Username"], username, "{server}");
         assert_eq!(answer["ServerURL"], server);
     }
+}
+
+#[test]
+fn a_login_goes_in_the_clear_only_where_its_key_says_so() {
+    for server in
+        ["http://ghcr.io", "HTTP://ghcr.io/v2/", "http://ghcr.io/acme/app", "http://index.docker.io/v1/"]
+    {
+        let _ = get(server).code(1).stdout(NOT_FOUND).stderr_empty();
+    }
+    let config = CONFIG.replace("    ghcr.io:", "    http://ghcr.io:");
+    for server in ["http://ghcr.io/v2/", "ghcr.io", "https://ghcr.io"] {
+        let answer = with(&config, "get").stdin(server).run().code(0).json();
+        assert_eq!(answer["Secret"], "s3cret", "{server}");
+    }
+}
+
+#[test]
+fn a_path_with_steps_is_below_no_key() {
+    for server in [
+        "ghcr.io/acme/../other",
+        "ghcr.io/acme/./x",
+        "https://ghcr.io/acme/..",
+        "ghcr.io/acme//x",
+        "ghcr.io/acme/%2e%2e/x",
+        "ghcr.io/acme/..;/x",
+    ] {
+        let _ = get(server).code(1).stdout(NOT_FOUND).stderr_empty();
+    }
+}
+
+#[test]
+fn a_password_in_a_key_is_not_shown() {
+    for (key, entry) in [
+        ("me:hunter2secret@ghcr.io", "{username: {literal: me}, password: s/PASSWORD}"),
+        ("https://me:hunter2secret@ghcr.io", "{password: s/PASSWORD}"),
+        ("me:hunter2secret@ghcr.io", "{username: nowhere/A, password: nowhere/B}"),
+    ] {
+        let config = CONFIG.replace("  docker:\n", &format!("  docker:\n    \"{key}\": {entry}\n"));
+        for action in ["get", "list", "store", "erase"] {
+            let login = r#"{"ServerURL":"quay.io","Username":"a","Secret":"b"}"#;
+            let output = with(&config, action).stdin(login).run().code(1).stderr_has("me:…@ghcr.io");
+            let _ = output
+                .stdout("dsops: helpers.docker: the configuration is wrong\n")
+                .never_shows("hunter2secret");
+        }
+    }
+}
+
+#[test]
+fn what_a_program_says_is_not_passed_on_where_callers_log_it() {
+    let answer = r#"{"protocolVersion":1,"values":{},"errors":{"KEY":{"code":"UNAVAILABLE","message":"hunter2secret"}}}"#;
+    let script = format!("#!/bin/sh\ncat > /dev/null\necho '{answer}'\n");
+    let config = CONFIG.replace("./no-such-program", "./telling");
+    let dsops = with(&config, "get").program("../home/.config/dsops/telling", script).stdin("away.example");
+    let output = dsops.run().code(1);
+    let stdout = String::from_utf8_lossy(output.stdout_bytes()).into_owned();
+    assert_eq!(
+        stdout, "dsops: helpers.docker.away.example: the store, or the request, cannot be read\n",
+        "{output}"
+    );
 }
 
 #[test]
@@ -84,15 +143,24 @@ fn an_optional_password_that_is_absent_is_no_entry() {
 
 #[test]
 fn what_cannot_be_had_is_never_the_text_that_lets_the_caller_go_on() {
-    for (server, says) in [
-        ("absent.example", "s/NONE"),
-        ("away.example", "no-such-program"),
-        ("empty.example", "`helpers.docker.empty.example.password` is empty"),
-        ("bytes.example", "`helpers.docker.bytes.example.password` is not text"),
-        ("colon.example", "`helpers.docker.colon.example.username` has a colon"),
+    for (server, told, says) in [
+        ("absent.example", "the store has no such secret", "s/NONE"),
+        ("away.example", "the store, or the request, cannot be read", "no-such-program"),
+        ("empty.example", "a value is empty", "`helpers.docker.empty.example.password` is empty"),
+        (
+            "bytes.example",
+            "a value cannot be given as it is",
+            "`helpers.docker.bytes.example.password` is not text",
+        ),
+        (
+            "colon.example",
+            "a value cannot be given as it is",
+            "`helpers.docker.colon.example.username` has a colon",
+        ),
     ] {
         // Callers show stdout; docker's own pull shows stderr alone.
-        let output = get(server).code(1).stdout_has(says).stderr_has(says).never_shows("s3cret");
+        let output = get(server).code(1).stderr_has(says).never_shows("s3cret");
+        let output = output.stdout(format!("dsops: helpers.docker.{server}: {told}\n"));
         for stream in [output.stdout_bytes(), output.stderr_bytes()] {
             let text = String::from_utf8_lossy(stream);
             assert_eq!(text.lines().count(), 1, "{server}: {text}");
@@ -102,11 +170,19 @@ fn what_cannot_be_had_is_never_the_text_that_lets_the_caller_go_on() {
 }
 
 #[test]
-fn without_a_configuration_nothing_is_not_found() {
-    let output = Dsops::new().args(["helper", "docker", "get"]).stdin("ghcr.io").run().code(1);
-    let _ = output.stdout_has("dsops.yaml").stderr_has("dsops.yaml");
+fn a_user_without_a_file_has_no_login_and_one_with_a_broken_file_is_told() {
+    let run = |action: &str| Dsops::new().args(["helper", "docker", action]);
+    let says = "no helper for this user: no file is named";
+    let _ = run("get").stdin("ghcr.io").run().code(1).stdout(NOT_FOUND).stderr_has(says);
+    let _ = run("erase").stdin("ghcr.io").run().code(1).stdout(NOT_FOUND).stderr_has(says);
+    let _ = run("list").run().code(0).stdout("{}\n").stderr_has(says);
+    let login = r#"{"ServerURL":"ghcr.io","Username":"a","Secret":"b"}"#;
+    let _ = run("store").stdin(login).run().code(1).stdout_has("no logins are kept here");
+    let wrong = "dsops: helpers.docker: the configuration is wrong\n";
     let broken = with("helpers: {docker: {x: {pasword: a}}}\n", "get").stdin("x").run().code(1);
-    let _ = broken.stdout_has("pasword").stderr_has("pasword");
+    let _ = broken.stdout(wrong).stderr_has("pasword");
+    let missing = run("get").env("DSOPS_CONFIG", "/nowhere/dsops.yaml").stdin("ghcr.io").run().code(1);
+    let _ = missing.stdout(wrong).stderr_has("/nowhere/dsops.yaml");
 }
 
 #[test]
@@ -126,8 +202,8 @@ fn keys_that_name_no_registry_or_the_same_one_and_logins_without_a_name_are_mist
         let config = format!("helpers:\n  docker: {entries}\n");
         let _ = Dsops::new().config(&config).args(["validate"]).run().code(3).stderr_has(says);
         for action in ["get", "list", "erase"] {
-            let output =
-                with(&config, action).stdin("quay.io").run().code(1).stdout_has(says).stderr_has(says);
+            let output = with(&config, action).stdin("quay.io").run().code(1).stderr_has(says);
+            let output = output.stdout("dsops: helpers.docker: the configuration is wrong\n");
             assert!(!String::from_utf8_lossy(output.stdout_bytes()).contains("native keychain"));
         }
     }
@@ -138,9 +214,9 @@ fn a_request_without_a_registry_or_without_an_end_is_refused() {
     for server in ["", "\n", "  "] {
         let _ = get(server).code(1).stdout("no credentials server URL\n").stderr_empty();
     }
-    let _ = get(&"a".repeat(9_000)).code(1).stdout_has("no URL of a registry");
-    let _ = helper("get").stdin([0xff, 0xfe]).run().code(1).stdout_has("no URL of a registry");
-    let _ = helper("store").stdin("a".repeat(70_000)).run().code(1).stdout_has("not the JSON of a login");
+    let _ = get(&"a".repeat(9_000)).code(1).stderr_has("no URL of a registry");
+    let _ = helper("get").stdin([0xff, 0xfe]).run().code(1).stderr_has("no URL of a registry");
+    let _ = helper("store").stdin("a".repeat(70_000)).run().code(1).stderr_has("not the JSON of a login");
     let _ = helper("nonsense").run().code(2).stdout_empty();
 }
 
@@ -161,7 +237,7 @@ fn every_other_login_is_refused_and_not_repeated() {
         let _ = output.stderr_empty().never_shows("typed-s3cret");
     }
     for login in ["", "{}", "typed-s3cret", r#"{"ServerURL":"ghcr.io","Username":"typed-s3cret"}"#] {
-        let output = helper("store").stdin(login).run().code(1).stdout_has("not the JSON of a login");
+        let output = helper("store").stdin(login).run().code(1).stderr_has("not the JSON of a login");
         let _ = output.never_shows("typed-s3cret");
     }
 }

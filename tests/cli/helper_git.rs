@@ -1,12 +1,15 @@
 //! `dsops helper git`: what git is told, and what it is not.
 
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use crate::support::{Dsops, Output};
 
 const CONFIG: &str = "\
 secretStores:
-  lit: {type: literal, values: {TOKEN: of-the-token, TEAM: of-the-team, USER: me, LINES: \"a\\nhost=evil\", CR: \"a\\r\"}}
+  lit: {type: literal, values: {TOKEN: of-the-token, TEAM: of-the-team, USER: me, LINES: \"a\\nhost=evil\", CR: \"a\\r\", EMPTY: ''}}
   broken: {type: exec, command: ./refusing}
 helpers:
   git:
@@ -21,6 +24,9 @@ helpers:
     missing.example: {username: {literal: me}, password: lit/GONE}
     anybody.example: {username: {from: lit/GONE, optional: true}, password: lit/TOKEN}
     paths.example/a: {password: lit/TOKEN}
+    empty.example: {username: {literal: me}, password: lit/EMPTY}
+    nobody.example: {username: lit/EMPTY, password: lit/TOKEN}
+    any.example/team: {password: lit/TOKEN}
 ";
 
 fn prepared(config: &str) -> Dsops {
@@ -140,6 +146,119 @@ fn a_value_that_would_say_more_than_itself_is_not_told() {
 }
 
 #[test]
+fn an_empty_value_is_no_login() {
+    stops(ask_host("empty.example"), 8, "`helpers.git.empty.example`: the password is empty");
+    stops(ask_host("nobody.example"), 8, "the username is empty");
+    // git may know that the name is empty.
+    let asked = ask("protocol=https\nhost=git.example.com:8443\nusername=\n\n");
+    let _ = asked.code(0).stdout("username=\npassword=of-the-token\n");
+}
+
+#[test]
+fn a_path_that_a_server_may_read_differently_is_below_no_key() {
+    for path in ["team/..;/other", "team/%2e%2e/other", "team\\..\\other", "team/x%00"] {
+        not_ours(ask(&format!("protocol=https\nhost=any.example\npath={path}\n\n")));
+    }
+    let _ =
+        ask("protocol=https\nhost=any.example\npath=team/a+b@c~d.git\n\n").code(0).stdout_has("of-the-token");
+}
+
+#[test]
+fn a_star_is_for_letters_digits_and_hyphens() {
+    for host in ["[x].example.com", "é.example.com", "a\u{2488}.example.com"] {
+        not_ours(ask_host(&format!("{host}:8443")));
+    }
+    let _ = ask_host("a-b_9.example.com:8443").code(0).stdout_has("of-the-token");
+}
+
+#[test]
+fn a_password_in_a_key_is_not_shown() {
+    let password = "hunter2secret";
+    for key in [
+        format!("https://me:{password}@a.example"),
+        format!("me:{password}@a.example"),
+        format!("https://me:x/{password}/y@a.example"),
+        format!("https://me:x@{password}@a.example"),
+        format!("https://me:{password}@a.example/b/*"),
+    ] {
+        for entry in ["{password: lit/TOKEN}", "{password: nowhere/TOKEN}", "{pasword: lit/TOKEN}"] {
+            let config = CONFIG.replace("  git:\n", &format!("  git:\n    \"{key}\": {entry}\n"));
+            let run = prepared(&config).args(["helper", "git", "get"]);
+            let output = run.stdin("protocol=https\nhost=github.com\n\n").run();
+            stops(output.never_shows(password), 3, "helpers.yaml");
+        }
+        let twice = format!("\"{key}\": {{password: lit/TOKEN}}\n");
+        let config = CONFIG.replace("  git:\n", &format!("  git:\n    {twice}    {twice}"));
+        let run = prepared(&config).args(["helper", "git", "get"]);
+        let output = run.stdin("protocol=https\nhost=github.com\n\n").run();
+        stops(output.never_shows(password), 3, "duplicate key");
+    }
+}
+
+#[test]
+fn a_user_without_a_file_goes_on_without_this_helper() {
+    let request = "protocol=https\nhost=github.com\n\n";
+    let output = Dsops::new().args(["helper", "git", "get"]).stdin(request).run();
+    let output = output.code(0).stdout_empty().stderr_has("no helper for this user: no file is named");
+    assert_eq!(String::from_utf8_lossy(output.stderr_bytes()).lines().count(), 1, "{output}");
+    let quiet = Dsops::new().args(["--quiet", "helper", "git", "get"]).stdin(request).run();
+    not_ours(quiet);
+}
+
+#[test]
+fn a_file_that_is_named_and_missing_or_there_and_broken_stops_git() {
+    let run = |dsops: Dsops| dsops.args(["helper", "git", "get"]).stdin("protocol=https\nhost=a\n\n").run();
+    stops(run(Dsops::new().env("DSOPS_CONFIG", "/nowhere/dsops.yaml")), 3, "/nowhere/dsops.yaml");
+    let dsops = Dsops::new().args(["--config", "/nowhere/dsops.yaml"]);
+    stops(run(dsops), 3, "/nowhere/dsops.yaml");
+    stops(run(Dsops::new().file("../home/.config/dsops/dsops.yaml", "helper: {}\n")), 3, "dsops.yaml");
+    // A directory in its place, and a link to nowhere.
+    stops(run(Dsops::new().file("../home/.config/dsops/dsops.yaml/x", "")), 3, "dsops.yaml");
+    let dsops = Dsops::new().file("../home/.config/dsops/x", "");
+    symlink("/nowhere", dsops.path("../home/.config/dsops/dsops.yaml")).unwrap();
+    stops(run(dsops), 3, "dsops.yaml");
+}
+
+/// The slow one: a request may take ten seconds.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "looks whether the programs have ended, with a limit")]
+fn a_request_without_an_end_is_not_waited_for() {
+    let started = [["git", "get"], ["git", "store"], ["docker", "get"], ["docker", "store"]].map(
+        |[program, action]| {
+            let dsops = prepared(CONFIG).args(["helper", program, action]);
+            let mut command = dsops.command();
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child = command.spawn().expect("the program starts");
+            // One that is open, says something, and has no end.
+            let mut stdin = child.stdin.take().expect("a pipe");
+            stdin.write_all(b"protocol=https\nhost=github.com\n").expect("written");
+            (dsops, child, stdin)
+        },
+    );
+    let limit = Instant::now() + Duration::from_secs(60);
+    let outputs = started.map(|(dsops, mut child, stdin)| {
+        while child.try_wait().expect("a child").is_none() {
+            if Instant::now() > limit {
+                child.kill().expect("killed");
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        drop((dsops, stdin));
+        let output = child.wait_with_output().expect("an output");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    });
+    for (output, code) in outputs.iter().zip([6, 0, 1, 1]) {
+        assert_eq!(output.0, Some(code), "{outputs:?}");
+    }
+    let [(_, stdout, stderr), _, docker, _] = &outputs;
+    assert_eq!(stdout, "quit=1\n");
+    assert!(stderr.contains("no end within 10 s") && stderr.lines().count() == 1, "{stderr}");
+    assert!(docker.2.contains("no end within 10 s") && docker.1.lines().count() == 1, "{docker:?}");
+}
+
+#[test]
 fn a_request_that_can_be_understood_in_two_ways_is_refused() {
     for request in [
         "protocol=https\nhost=github.com\r\n\n",
@@ -204,7 +323,7 @@ fn the_file_of_the_current_directory_is_never_read() {
     };
     let output = dsops().run();
     assert!(!output.path("sprung").exists(), "{output}");
-    stops(output, 3, "dsops");
+    let _ = output.code(0).stdout_empty().stderr_has("no file is named");
     let output = dsops().file("../home/.config/dsops/dsops.yaml", CONFIG).run();
     assert!(!output.path("sprung").exists(), "{output}");
     let _ = output.code(0).stdout_has("of-the-token");

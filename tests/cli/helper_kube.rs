@@ -127,6 +127,45 @@ fn an_entry_with_a_server_goes_to_no_other() {
 }
 
 #[test]
+fn an_entry_with_a_server_goes_to_nobody_who_takes_any_server_for_it() {
+    let request = asks("v1", Some("https://10.0.0.1:6443"))
+        .replace(r#""server""#, r#""insecure-skip-tls-verify":true,"server""#);
+    for args in [&["staging"][..], &[]] {
+        let output = helper(args, Some(&request)).code(10).stdout_empty().never_shows("s3cret");
+        one_line(&output.stderr_has("insecure-skip-tls-verify"));
+    }
+    let _ = helper(&["any"], Some(&request)).code(0);
+    let _ = helper(&["staging"], Some(&request.replace("true", "false"))).code(0);
+}
+
+#[test]
+fn what_could_never_be_meant_is_a_mistake() {
+    for (entry, says) in [
+        ("server: nonsense", "not the URL of a server"),
+        ("server: ''", "not the URL of a server"),
+        ("server: 'https://u:hunter2secret@a'", "not the URL of a server"),
+        ("server: '10.0.0.1:6443'", "not the URL of a server"),
+        ("refresh: 1ms", "not a length of time between 1 s and 1 h"),
+        ("refresh: 999ms", "not a length of time between 1 s and 1 h"),
+    ] {
+        let config = CONFIG.replace("any: {token: s/TOKEN}", &format!("any: {{token: s/TOKEN, {entry}}}"));
+        let dsops = Dsops::new().file("../home/.config/dsops/dsops.yaml", config);
+        let output = dsops.args(["helper", "kube", "any"]).run().code(3).stdout_empty().stderr_has(says);
+        one_line(&output.never_shows("hunter2secret"));
+    }
+}
+
+#[test]
+fn a_password_in_a_name_is_not_shown() {
+    let config = CONFIG.replace("  kube:\n", "  kube:\n    'https://me:hunter2secret@a': {token: s/NONE}\n");
+    for (name, code) in [("nosuch", 3), ("https://me:hunter2secret@a", 5)] {
+        let dsops = Dsops::new().file("../home/.config/dsops/dsops.yaml", &config);
+        let output = dsops.args(["helper", "kube", name]).run().code(code).stdout_empty();
+        one_line(&output.never_shows("hunter2secret"));
+    }
+}
+
+#[test]
 fn a_request_that_no_client_writes_is_refused() {
     let long = format!("{{\"kind\":\"{}\"}}", "a".repeat(100_000));
     for (request, says) in [

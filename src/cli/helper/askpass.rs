@@ -1,5 +1,6 @@
 //! `dsops helper askpass`: the answer to a prompt of ssh or git.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::sync::Arc;
 
@@ -8,10 +9,11 @@ use dsops::config::{Config, Login, Variable};
 use dsops::exit;
 use dsops::helper::askpass::{Asked, Wanted, answer, find, git_prompt, shown};
 use dsops::helper::git::Request;
+use dsops::helper::shown_key;
 use dsops_providers::contract::SecretValue;
 use zeroize::Zeroizing;
 
-use super::{git, key_report, unfit_report};
+use super::{git, key_report, load, unfit_report};
 use crate::cli::session::Session;
 use crate::cli::{Outcome, Stop};
 
@@ -45,30 +47,34 @@ impl Askpass {
     }
 
     /// Returns the answer as it is written, or why there is none.
-    fn answer(&self, session: &Session) -> Result<Result<Zeroizing<Vec<u8>>, &'static str>, Stop> {
+    fn answer(&self, session: &Session) -> Result<Result<Zeroizing<Vec<u8>>, Cow<'static, str>>, Stop> {
         // ssh(1): `confirm` wants a yes, `none` only tells something. Whatever else may come, no secret is meant.
         if session.env.get_os("SSH_ASKPASS_PROMPT").is_some_and(|kind| !kind.is_empty()) {
-            return Ok(Err("it asks for no secret"));
+            return Ok(Err("it asks for no secret".into()));
         }
-        let Some(prompt) = self.prompt.to_str() else { return Ok(Err("it is no text")) };
-        let config = session.load()?;
+        let Some(prompt) = self.prompt.to_str() else { return Ok(Err("it is no text".into())) };
+        let config = match load(session)? {
+            Ok(config) => config,
+            Err(why) => return Ok(Err(why.into())),
+        };
         let git = git_prompt(prompt);
         let asked = if git.is_some() { Asked::ByGit } else { Asked::ByAny };
         let entries = config.helpers.askpass.iter().map(|(key, variable)| (key.as_str(), (key, variable)));
         let own = find(entries, prompt).map_err(|error| key_report("helpers.askpass", &error))?;
         let (place, value) = match (own, git) {
             (Some((key, variable)), _) => {
-                (format!("helpers.askpass.{key}"), one(session, &config, variable)?)
+                (format!("helpers.askpass.{}", shown_key(key)), one(session, &config, variable)?)
             }
             (None, Some((wanted, request))) => match git::entry(session, &config, &request)? {
-                Some((key, login)) => {
-                    (format!("helpers.git.{key}"), part(session, &config, login, wanted, &request)?)
-                }
-                None => return Ok(Err(NOTHING)),
+                Some((key, login)) => (
+                    format!("helpers.git.{}", shown_key(key)),
+                    part(session, &config, login, wanted, &request)?,
+                ),
+                None => return Ok(Err(NOTHING.into())),
             },
-            (None, None) => return Ok(Err(NOTHING)),
+            (None, None) => return Ok(Err(NOTHING.into())),
         };
-        let Some(value) = value else { return Ok(Err("its entry has no value for it")) };
+        let Some(value) = value else { return Ok(Err("its entry has no value for it".into())) };
         Ok(Ok(answer(&value, asked).map_err(|error| unfit_report(&place, error))?))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 use dsops::exit;
 use dsops::helper::aws::{Keys, answer};
+use dsops::helper::shown_key;
 
 use super::credential::{absent_report, expiration, misfit_report, unknown_report};
 use crate::cli::Outcome;
@@ -28,11 +29,11 @@ impl Aws {
     pub(super) fn run(&self, session: &Session) -> Outcome {
         let config = session.load()?;
         let Some(entry) = config.helpers.aws.get(&self.name) else {
-            let message = format!("`helpers.aws` has no `{}`", self.name.escape_debug());
+            let message = format!("`helpers.aws` has no `{}`", shown_key(&self.name));
             let known = config.helpers.aws.keys().map(String::as_str);
             return Err(unknown_report("helpers.aws", &message, Some(&self.name), known).into());
         };
-        let place = format!("helpers.aws.{}", self.name);
+        let place = format!("helpers.aws.{}", shown_key(&self.name));
         let mut wanted = vec![Arc::clone(&entry.access_key_id), Arc::clone(&entry.secret_access_key)];
         wanted.extend(entry.session_token.clone());
         let values = session.values_of(&config, &wanted)?;

@@ -1,20 +1,20 @@
 //! `dsops helper docker`: the login of a registry, by the protocol of docker's credential helpers.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::fd::AsFd as _;
+use std::io::Read as _;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use dsops::config::{Config, Login, Origin};
 use dsops::exit;
 use dsops::helper::docker::{self, LONGEST_LOGIN, LONGEST_URL, NO_SERVER, NOT_FOUND, answer, find, list};
+use dsops::helper::shown_key;
 use dsops_providers::contract::SecretValue;
 use zeroize::Zeroizing;
 
 use super::credential::misfit_report;
-use super::key_report;
+use super::stdin::stdin as asked_on_stdin;
+use super::{key_report, load, loaded};
 use crate::cli::session::Session;
 use crate::cli::{Outcome, Stop, show};
 use crate::diagnostics::Diagnostic;
@@ -58,9 +58,10 @@ enum Reply {
 
 impl Docker {
     pub(super) fn run(&self, session: &Session) -> Outcome {
+        let mut place = "helpers.docker".to_owned();
         let reply = match self.action {
-            Action::Get => get(session),
-            Action::Store => store(session),
+            Action::Get => get(session, &mut place),
+            Action::Store => store(session, &mut place),
             Action::Erase => erase(session),
             Action::List => listed(session),
             Action::Version => Ok(Reply::Done(Zeroizing::new(version().into_bytes()))),
@@ -79,9 +80,10 @@ impl Docker {
                 Ok(exit::PROBLEMS)
             }
             Err(Stop::Reports(reports)) => {
-                // Most callers show what stands on stdout; docker's own `pull` shows stderr alone, and goes on.
-                let text = reports.first().map_or_else(|| "it failed".to_owned(), Diagnostic::line);
-                session.output.line(&format!("dsops: {text}"))?;
+                // Most callers show, and log, what stands on stdout, so that it holds nothing that a store or a program
+                // said; docker's own `pull` shows stderr alone, and goes on.
+                let exit = reports.first().map_or(exit::BUG, Diagnostic::exit);
+                session.output.line(&format!("dsops: {place}: {}", said_of(exit)))?;
                 show(Stop::Reports(reports), session.output);
                 Ok(exit::PROBLEMS)
             }
@@ -90,42 +92,65 @@ impl Docker {
     }
 }
 
-fn get(session: &Session) -> Result<Reply, Stop> {
+/// Returns what is said of a failure to whoever may log it.
+fn said_of(exit: u8) -> &'static str {
+    match exit {
+        exit::USAGE => "the request cannot be understood",
+        exit::CONFIGURATION => "the configuration is wrong",
+        exit::AUTH => "the credentials of the store are missing, or do not reach the secret",
+        exit::NOT_FOUND => "the store has no such secret",
+        exit::STORE => "the store, or the request, cannot be read",
+        exit::TRANSFORM => "a value cannot be given as it is",
+        exit::EMPTY => "a value is empty",
+        exit::HIDDEN => "the store keeps a value from this caller",
+        exit::POLICY => "a policy forbids it",
+        _ => "it failed",
+    }
+}
+
+fn place_of(key: &str) -> String {
+    format!("helpers.docker.{}", shown_key(key))
+}
+
+/// Gives a login. `place` becomes that of its entry, once it is known.
+fn get(session: &Session, place: &mut String) -> Result<Reply, Stop> {
     let asked = registry()?;
     if asked.is_empty() {
         return Ok(Reply::Said(NO_SERVER));
     }
-    let config = session.load()?;
+    let Some(config) = loaded(session)? else { return Ok(Reply::Said(NOT_FOUND)) };
     let Some((key, login)) = entry(&config, &asked)? else { return Ok(Reply::Said(NOT_FOUND)) };
+    *place = place_of(key);
     let Some((username, password)) = values(session, &config, key, login)? else {
         return Ok(Reply::Said(NOT_FOUND));
     };
-    let line = answer(&asked, &username, &password)
-        .map_err(|misfit| misfit_report(&format!("helpers.docker.{key}"), misfit))?;
+    let line = answer(&asked, &username, &password).map_err(|misfit| misfit_report(place, misfit))?;
     Ok(Reply::Done(line))
 }
 
 /// Keeps nothing, and says so; what an entry gives anyway need not be kept, so that `docker login` can be used to try it.
-fn store(session: &Session) -> Result<Reply, Stop> {
+fn store(session: &Session, place: &mut String) -> Result<Reply, Stop> {
     let written = stdin(LONGEST_LOGIN)?;
     let login = written.as_deref().and_then(|written| docker::Login::read(written));
     let Some(login) = login else {
         return Err(request_report("what is to be stored is not the JSON of a login").into());
     };
-    let config = session.load()?;
-    let Some((key, entry)) = entry(&config, &login.server_url)? else {
+    // What is missing is said by the refusal.
+    let config = load(session)?.ok();
+    let found = config.as_ref().map(|config| entry(config, &login.server_url)).transpose()?.flatten();
+    let Some((config, (key, entry))) = config.as_ref().zip(found) else {
         return Ok(Reply::Refused(
             "no logins are kept here: add the registry to helpers.docker in dsops.yaml".to_owned(),
         ));
     };
+    *place = place_of(key);
     let is_its =
-        values(session, &config, key, entry)?.is_some_and(|(name, password)| login.is(&name, &password));
+        values(session, config, key, entry)?.is_some_and(|(name, password)| login.is(&name, &password));
     if is_its {
         return Ok(Reply::Done(Zeroizing::default()));
     }
     Ok(Reply::Refused(format!(
-        "no logins are kept here, and this is not the one of helpers.docker.{}: change it in its store",
-        key.escape_debug()
+        "no logins are kept here, and this is not the one of {place}: change it in its store",
     )))
 }
 
@@ -135,11 +160,10 @@ fn erase(session: &Session) -> Result<Reply, Stop> {
     if asked.is_empty() {
         return Ok(Reply::Said(NO_SERVER));
     }
-    let config = session.load()?;
+    let Some(config) = loaded(session)? else { return Ok(Reply::Said(NOT_FOUND)) };
     let Some((key, _)) = entry(&config, &asked)? else { return Ok(Reply::Said(NOT_FOUND)) };
-    let key = key.escape_debug();
-    let message =
-        format!("no logins are kept here that could be erased: take helpers.docker.{key} out of dsops.yaml");
+    let place = place_of(key);
+    let message = format!("no logins are kept here that could be erased: take {place} out of dsops.yaml");
     // docker itself tries four names of the registry, and shows an error only where it counts four.
     session.output.warn(&message);
     Ok(Reply::Refused(message))
@@ -148,7 +172,9 @@ fn erase(session: &Session) -> Result<Reply, Stop> {
 /// Lists the registries. No store is asked: callers want the registries, and one store that is away would take all of
 /// them from `docker build`.
 fn listed(session: &Session) -> Result<Reply, Stop> {
-    let config = session.load()?;
+    let Some(config) = loaded(session)? else {
+        return Ok(Reply::Done(Zeroizing::new(b"{}\n".to_vec())));
+    };
     let entries = &config.helpers.docker;
     let names = entries.values().filter_map(|login| login.username.as_ref());
     let literal: Vec<_> =
@@ -176,7 +202,7 @@ type Values = (Arc<SecretValue>, Arc<SecretValue>);
 /// Fetches the name and the password of an entry; `None` where one is optional, and absent.
 fn values(session: &Session, config: &Config, key: &str, login: &Login) -> Result<Option<Values>, Stop> {
     let Some(username) = &login.username else {
-        let message = format!("`helpers.docker.{}` has no `username`", key.escape_debug());
+        let message = format!("`{}` has no `username`", place_of(key));
         return Err(Diagnostic::new("dsops::config::missing_field", exit::CONFIGURATION, message)
             .help("add it; with an identity token it is `username: {literal: <token>}`")
             .into());
@@ -197,11 +223,10 @@ fn registry() -> Result<String, Stop> {
 
 /// Reads all of stdin; `None` where that is more than a limit.
 fn stdin(longest: usize) -> Result<Option<Zeroizing<Vec<u8>>>, Stop> {
-    // Not `io::stdin`, whose buffer nobody overwrites: a `store` brings a password. With its full size from the start,
-    // this one never moves.
+    // With its full size from the start, it never moves.
     let mut written = Zeroizing::new(Vec::with_capacity(longest + 1));
-    let read = io::stdin().as_fd().try_clone_to_owned().map(File::from);
-    read.and_then(|stdin| stdin.take(longest as u64 + 1).read_to_end(&mut written))
+    asked_on_stdin()
+        .and_then(|stdin| stdin.take(longest as u64 + 1).read_to_end(&mut written))
         .map_err(|error| request_report(&format!("stdin cannot be read: {error}")))?;
     Ok((written.len() <= longest).then_some(written))
 }

@@ -1,18 +1,17 @@
 //! `dsops helper git`: the login for a repository, by git's credential protocol.
 
-use std::fs::File;
-use std::io;
-use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use clap::Args;
 use dsops::config::{Config, Login, Origin};
 use dsops::exit;
 use dsops::helper::git::{Found, QUIT, Request, RequestError, answer, find, is_for};
+use dsops::helper::shown_key;
 use dsops_providers::contract::SecretValue;
 use zeroize::Zeroizing;
 
-use super::{key_report, unfit_report};
+use super::stdin::stdin;
+use super::{key_report, loaded, unfit_report};
 use crate::cli::session::Session;
 use crate::cli::{Outcome, Stop};
 use crate::diagnostics::Diagnostic;
@@ -57,11 +56,11 @@ impl Git {
 /// Returns what git gets; `None` where the request is not ours.
 fn get(session: &Session) -> Result<Option<Zeroizing<Vec<u8>>>, Stop> {
     let request = Request::read(stdin()?).map_err(|error| request_report(&error))?;
-    let config = session.load()?;
+    let Some(config) = loaded(session)? else { return Ok(None) };
     let Some((key, login)) = entry(session, &config, &request)? else { return Ok(None) };
     let Some(values) = values(session, &config, login, &request)? else { return Ok(None) };
     answer(&request, values.username.as_deref(), &values.password)
-        .map_err(|error| unfit_report(&format!("helpers.git.{key}"), error).into())
+        .map_err(|error| unfit_report(&format!("helpers.git.{}", shown_key(key)), error).into())
 }
 
 /// Finds the entry that a request means.
@@ -74,7 +73,7 @@ pub(super) fn entry<'a>(
     match find(entries, request).map_err(|error| key_report("helpers.git", &error))? {
         Found::Entry(key, login) => Ok(Some((key, login))),
         Found::NeedsPath(key) => {
-            let key = key.escape_debug();
+            let key = shown_key(key);
             let remark = format!("`{key}` is not used, since git sent no path: set credential.useHttpPath");
             session.output.remark(&remark);
             Ok(None)
@@ -111,11 +110,6 @@ pub(super) fn values(
     let password = values.swap_remove(&login.password.name);
     let is_ours = username.as_ref().is_none_or(|username| is_for(request, username));
     Ok(password.filter(|_| is_ours).map(|password| Values { username, password }))
-}
-
-fn stdin() -> io::Result<File> {
-    // Not `io::stdin`, whose buffer nobody overwrites: a `store` brings a password.
-    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
 }
 
 fn request_report(error: &RequestError) -> Diagnostic {

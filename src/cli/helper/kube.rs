@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use clap::Args;
 use dsops::exit;
 use dsops::helper::kube::{Credential, REQUEST, Refusal, Request, answer, find};
+use dsops::helper::shown_key;
 
 use super::credential::{absent_report, expiration, misfit_report, unknown_report};
 use crate::cli::Outcome;
@@ -42,7 +43,7 @@ impl Kube {
                 _ => refused(&refusal),
             }
         })?;
-        let place = format!("helpers.kube.{name}");
+        let place = format!("helpers.kube.{}", shown_key(name));
         let Some(entry) = entries.get(name) else { return Err(absent_report(&place, "token").into()) };
         let pair = entry.certificate.iter().flat_map(|(certificate, key)| [certificate, key]);
         let wanted: Vec<_> = entry.token.iter().chain(pair).cloned().collect();
@@ -74,7 +75,9 @@ impl Kube {
 fn refused(refusal: &Refusal) -> Diagnostic {
     let (code, exit) = match refusal {
         Refusal::Malformed(_) | Refusal::Version(_) => ("dsops::helper::request", exit::USAGE),
-        Refusal::OtherServer { .. } | Refusal::ServerNotSaid(_) => ("dsops::helper::server", exit::POLICY),
+        Refusal::OtherServer { .. } | Refusal::ServerNotSaid(_) | Refusal::Insecure(_) => {
+            ("dsops::helper::server", exit::POLICY)
+        }
         _ => ("dsops::helper::unknown", exit::CONFIGURATION),
     };
     Diagnostic::new(code, exit, refusal.to_string()).help(refusal.advice())
