@@ -7,7 +7,7 @@ use dsops_providers::contract::{EnvSnapshot, SecretValue, Span};
 
 use super::protocol::Said;
 use super::{Refusal, is_id, reference_of};
-use crate::config::{self, Agent, Code, Config, Environment, Import, Variable};
+use crate::config::{self, Agent, Code, Config, ConfigError, Environment, Import, Variable};
 use crate::plan::{Each, Plan, import_label};
 use crate::resolve::{Failure, Resolution};
 
@@ -25,6 +25,8 @@ pub struct Selection {
     refused: HashMap<String, Refusal>,
     /// The imports that cannot, by their prefixes.
     refused_imports: Vec<(String, Refusal)>,
+    /// Why, where the file is at fault.
+    pub mistakes: Vec<ConfigError>,
 }
 
 /// What one id means.
@@ -69,7 +71,9 @@ impl Selection {
             Some((import.prefix.clone(), *refusal))
         };
         let refused_imports = imports.iter().filter_map(of_import).collect();
-        Self { plan, ids, refused, refused_imports }
+        let mut mistakes: Vec<ConfigError> = mistakes.into_iter().map(|(_, error)| error).collect();
+        mistakes.dedup();
+        Self { plan, ids, refused, refused_imports, mistakes }
     }
 
     /// Returns what is said about each id, in the order in which they were asked.

@@ -146,6 +146,9 @@ fn answers(
     };
     // A name that is being looked up cannot be given up, and would be waited for.
     runtime.shutdown_background();
+    for mistake in &selection.mistakes {
+        session.output.diagnostic(&Diagnostic::config(mistake, Some(&config.source)));
+    }
     for failure in selection.told(&resolution) {
         session.output.diagnostic(&Diagnostic::failure(&failure, &config.source));
     }

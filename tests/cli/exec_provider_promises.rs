@@ -1,23 +1,12 @@
 //! What `exec-provider` promises beside its answer: nothing of what stores and programs say, nothing left running, and
 //! one line where it cannot answer.
 
+use std::cell::RefCell;
 use std::fs;
-use std::time::{Duration, Instant};
 
 use crate::exec_provider_asker::{ask, provider, request};
 use crate::support::Dsops;
-
-/// Waits until a condition holds, and says whether it came to that.
-fn until(mut condition: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + Duration::from_secs(20);
-    while Instant::now() < end {
-        if condition() {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    false
-}
+use crate::support::terminal::{Terminal, eventually};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -59,7 +48,7 @@ fn programs_end_with_a_dsops_whose_caller_is_gone() {
     let mut dsops = std::process::Command::new(env!("CARGO_BIN_EXE_dsops"));
     let request_file = file.with_file_name("request");
     fs::write(&request_file, request(&["A"])).expect("the request");
-    let mut child = dsops
+    let child = dsops
         .args(["exec-provider", "--timeout", "60s", "--config"])
         .arg(&file)
         .env_clear()
@@ -68,17 +57,18 @@ fn programs_end_with_a_dsops_whose_caller_is_gone() {
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("dsops starts");
+    let child = RefCell::new(child);
     drop(dsops);
-    assert!(until(|| pid.exists()), "the program started");
+    eventually("the program starts", || pid.exists());
     let program = fs::read_to_string(&pid).expect("its number").trim().to_owned();
     // The next line feed finds nobody.
     drop(reader);
-    assert!(until(|| child.try_wait().is_ok_and(|ended| ended.is_some())), "dsops ends");
+    eventually("dsops ends", || child.borrow_mut().try_wait().is_ok_and(|ended| ended.is_some()));
     let is_gone = || match fs::read_to_string(format!("/proc/{program}/stat")) {
         Ok(stat) => stat.contains(") Z "),
         Err(_) => true,
     };
-    assert!(until(is_gone), "its program is left behind");
+    eventually("its program is ended too", is_gone);
 }
 
 #[test]
@@ -125,6 +115,40 @@ fn an_absent_id_has_no_share_in_what_stops_another_import() {
     assert_eq!(answer.values["P_A"], "v");
     let codes: Vec<&str> = ["P_NONE", "Q_X", "R"].iter().map(|id| answer.errors[*id].0.as_str()).collect();
     assert_eq!(codes, ["NOT_FOUND", "POLICY", "NOT_FOUND"]);
+}
+
+#[test]
+fn a_mistake_of_one_id_is_told_and_stops_no_other() {
+    let yaml = "secretStores: {lit: {type: literal, values: {K: v}}}\n\
+                envs: {dev: {A: {from: \"lit/${NOT_THERE}\"}, B: {from: lit/K}}}\nagents: {openclaw: {env: dev}}\n";
+    let output = provider(yaml).stdin(request(&["A", "B"])).run().code(0);
+    let (json, stderr) = (output.json(), text(output.stderr_bytes()));
+    assert_eq!((&json["values"]["B"], &json["errors"]["A"]["code"]), (&"v".into(), &"CONFIGURATION".into()));
+    assert!(stderr.contains("`${NOT_THERE}` is not set") && stderr.lines().count() == 1, "{stderr}");
+}
+
+#[test]
+fn nothing_is_asked_on_a_terminal() {
+    let yaml = "secretStores: {s: {type: local, path: team.age}}\nenvs: {dev: {A: {from: s/A}}}\n\
+                agents: {openclaw: {env: dev}}\nhelpers: {aws: {x: {access_key_id: s/A, secret_access_key: s/A}}}\n";
+    let with_passphrase = yaml.replace("team.age}", "team.age, passphrase: '${PASS}'}");
+    let made = Dsops::new()
+        .config(&with_passphrase)
+        .env("PASS", "correct horse")
+        .args(["local", "init"])
+        .run()
+        .code(0);
+    let sealed = made.read("team.age");
+    for (args, code) in [(&["exec-provider", "--timeout", "2s"][..], 0), (&["helper", "aws", "x"], 4)] {
+        // Only stdin is no terminal: that is where the request comes from.
+        let script = "exec \"$0\" \"$@\" --config \"$PWD/dsops.yaml\" < request";
+        let run = Dsops::new().config(yaml).file("team.age", &sealed).file("request", request(&["A"]));
+        let run = run.instead("/bin/sh").args(["-c", script, env!("CARGO_BIN_EXE_dsops")]).args(args);
+        let output = Terminal::start(run).wait().code(code);
+        let seen = text(output.stdout_bytes());
+        assert!(seen.contains("nobody can be asked"), "{seen}");
+        assert!(!seen.contains("passphrase of "), "{seen}");
+    }
 }
 
 #[test]

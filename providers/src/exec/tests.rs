@@ -184,7 +184,14 @@ async fn the_environment_is_what_is_passed_and_set_and_nothing_else() {
     seen.sort_unstable();
     assert_eq!(
         seen,
-        ["HOME=/nowhere", "LANG=C", "LC_ALL=C", "PATH=/usr/local/bin:/usr/bin:/bin", "TOKEN=t0ken"]
+        [
+            "DSOPS_DEPTH=1",
+            "HOME=/nowhere",
+            "LANG=C",
+            "LC_ALL=C",
+            "PATH=/usr/local/bin:/usr/bin:/bin",
+            "TOKEN=t0ken"
+        ]
     );
 }
 

@@ -266,8 +266,9 @@ proptest! {
         let password = [&password, inject.as_bytes()].concat();
         let secret = username.as_deref().map(SecretValue::copy_of);
         let text = answer(&Request::default(), secret.as_ref(), &SecretValue::copy_of(&password));
-        let broken = is_broken(&password) || username.as_deref().is_some_and(is_broken);
-        prop_assert_eq!(text.is_err(), broken);
+        let is_unfit = |value: &[u8]| value.is_empty() || is_broken(value);
+        let unfit = is_unfit(&password) || username.as_deref().is_some_and(is_unfit);
+        prop_assert_eq!(text.is_err(), unfit);
         if let Ok(Some(text)) = text {
             let mut lines: Vec<Vec<u8>> = Vec::new();
             lines.extend(username.map(|name| [b"username=", &name[..]].concat()));
