@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use dsops::agent::{self, MOST_BYTES, Refusal, Request, Said, Selection};
 use dsops::config::{Agent, Config, Environment, parse_duration};
-use dsops::resolve::{self, OpenStores};
+use dsops::resolve::OpenStores;
 use dsops::{exec, exit};
 
 use super::output::MOST_STDERR;
-use super::session::{self, Session};
+use super::session::Session;
 use super::{Outcome, Stop};
 use crate::diagnostics::Diagnostic;
 
@@ -59,7 +59,6 @@ impl ExecProvider {
     pub(crate) fn run(&self, session: &Session) -> Outcome {
         let started = Instant::now();
         let _ = exec::harden();
-        let session = session.unattended();
         // Until the file has said when, all of the time.
         let latest = started + self.share(None);
         let watch = Watch::start(latest);
@@ -73,7 +72,7 @@ impl ExecProvider {
         };
         let due = started + self.share(agent.deadline);
         watch.answer_by(due, &request.ids);
-        let said = answers(&session, &config, &agent, environment, request.ids, due)?;
+        let said = answers(session, &config, &agent, environment, request.ids, due)?;
         watch.finish(&said)?;
         Ok(exit::OK)
     }
@@ -137,15 +136,7 @@ fn answers(
     let selection = Selection::new(config, agent, environment, ids, &session.env);
     let left = due.saturating_duration_since(Instant::now());
     let cx = session.context_until(config, due - MARGIN.min(left.mul_f64(0.3)));
-    let known = OpenStores::default();
-    let resolving = resolve::resolve_with(config, &selection.plan, &cx, &known);
-    let runtime = session::runtime()?;
-    let resolution = match selection.plan.cost().processes {
-        0 => runtime.block_on(resolving),
-        _ => runtime.block_on(exec::interruptible(resolving)),
-    };
-    // A name that is being looked up cannot be given up, and would be waited for.
-    runtime.shutdown_background();
+    let resolution = session.fetch(config, &selection.plan, &cx, &OpenStores::default())?;
     for mistake in &selection.mistakes {
         session.output.diagnostic(&Diagnostic::config(mistake, Some(&config.source)));
     }

@@ -202,6 +202,17 @@ impl Session {
         known: &OpenStores,
     ) -> Result<Resolution, Stop> {
         self.all_set(config, plan)?;
+        self.fetch(config, plan, cx, known)
+    }
+
+    /// As [`Session::resolve_with`], where an option that is not set stops its store alone.
+    pub(crate) fn fetch(
+        &self,
+        config: &Config,
+        plan: &Plan,
+        cx: &Context,
+        known: &OpenStores,
+    ) -> Result<Resolution, Stop> {
         let resolving = resolve::resolve_with(config, plan, cx, known);
         // Where no store is asked nothing is waited for, and a runtime would be half of the start-up.
         if plan.stores.is_empty() {

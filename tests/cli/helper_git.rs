@@ -360,7 +360,7 @@ fn the_program_knows_its_name_for_git() {
         "./git-credential-dsops get",
         "git-credential-dsops get",
         "$PWD/git-credential-dsops get",
-        "../work/git-credential-dsops -- get",
+        "../${PWD##*/}/git-credential-dsops -- get",
     ] {
         let _ = named(name).run().code(0).stdout_has("of-the-token").stderr_empty();
     }

@@ -40,13 +40,12 @@ enum Program {
 impl Helper {
     pub(crate) fn run(&self, session: &Session) -> Outcome {
         let _ = dsops::exec::harden();
-        let session = session.unattended();
         match &self.program {
-            Program::Git(git) => git.run(&session),
-            Program::Docker(docker) => docker.run(&session),
-            Program::Aws(aws) => aws.run(&session),
-            Program::Kube(kube) => kube.run(&session),
-            Program::Askpass(askpass) => askpass.run(&session),
+            Program::Git(git) => git.run(session),
+            Program::Docker(docker) => docker.run(session),
+            Program::Aws(aws) => aws.run(session),
+            Program::Kube(kube) => kube.run(session),
+            Program::Askpass(askpass) => askpass.run(session),
         }
     }
 }
