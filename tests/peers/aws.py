@@ -22,6 +22,8 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from checks import Checks
+
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {"AKIAPEERSDEPLOY00001": ("s3cret+/plain/KEY=0123456789abcdefghijk", None),
         "ASIAPEERSSESSION0001": ("s3cret+/session/KEY=0123456789abcdefghi", "IQoJb3JpZ2luX2VjE+/s3cret==" * 20)}
@@ -105,15 +107,7 @@ def judged(request, body):
 def main():
     dsops = os.path.realpath(sys.argv[1] if len(sys.argv) > 1 else ROOT / "target" / "debug" / "dsops")
     place = Path(tempfile.mkdtemp(prefix="dsops-aws-"))
-    failures, checks = [], 0
-
-    def check(holds, claim, shown=""):
-        nonlocal checks
-        checks += 1
-        print(f"{'ok    ' if holds else 'FAILED'} {claim}")
-        if not holds:
-            failures.append(claim)
-            print(f"       {shown}"[:3000])
+    check = Checks()
 
     venv = place / "venv"
     try:
@@ -184,8 +178,7 @@ def main():
     check(done.returncode != 0 and "`helpers.aws` has no `nosuch`" in text, "the command line: of an unknown name it shows the line of dsops", text)
 
     shutil.rmtree(place, ignore_errors=True)
-    print(f"aws: {checks} checks, {len(failures)} failed")
-    sys.exit(1 if failures else 0)
+    check.end("aws")
 
 
 main()

@@ -21,6 +21,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from checks import Checks
+
 ROOT = Path(__file__).resolve().parents[2]
 CRANE = "github.com/google/go-containerregistry/cmd/crane@v0.22.1"
 LIBRARY = "github.com/docker/docker-credential-helpers@v0.9.12"
@@ -219,15 +221,7 @@ def built(place, arguments, program, directory=None):
 def main():
     dsops = os.path.realpath(sys.argv[1] if len(sys.argv) > 1 else ROOT / "target" / "debug" / "dsops")
     place = Path(tempfile.mkdtemp(prefix="dsops-docker-"))
-    failures, checks = [], 0
-
-    def check(holds, claim, shown=""):
-        nonlocal checks
-        checks += 1
-        print(f"{'ok    ' if holds else 'FAILED'} {claim}")
-        if not holds:
-            failures.append(claim)
-            print(f"       {shown}"[:3000])
+    check = Checks()
 
     closed, opened = Registry(login=True), Registry(login=False)
     unmapped = Registry(login=False)
@@ -370,8 +364,7 @@ def main():
         check(said["list"] == listed, "the library for Python lists the registries", said["list"])
 
     shutil.rmtree(place, ignore_errors=True)
-    print(f"docker: {checks} checks, {len(failures)} failed")
-    sys.exit(1 if failures else 0)
+    check.end("docker")
 
 
 main()

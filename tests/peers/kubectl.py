@@ -21,6 +21,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from checks import Checks
+
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "eyJhbGciOi.s3cret-token_of.the-peers"
 INSTALL = 400
@@ -115,15 +117,7 @@ def main():
         print("not run: no openssl")
         sys.exit(0)
     place = Path(tempfile.mkdtemp(prefix="dsops-kubectl-"))
-    failures, checks = [], 0
-
-    def check(holds, claim, shown=""):
-        nonlocal checks
-        checks += 1
-        print(f"{'ok    ' if holds else 'FAILED'} {claim}")
-        if not holds:
-            failures.append(claim)
-            print(f"       {shown}"[:3000])
+    check = Checks()
 
     certificates(place)
     api, other = Api(place), Api(place)
@@ -194,8 +188,7 @@ def main():
         check(done.returncode != 0 and all(word in text for word in words) and "s3cret" not in text, f"{arguments[0]}: kubectl shows the line of dsops, and no value", text)
 
     shutil.rmtree(place, ignore_errors=True)
-    print(f"kubectl: {checks} checks, {len(failures)} failed")
-    sys.exit(1 if failures else 0)
+    check.end("kubectl")
 
 
 main()
