@@ -8,11 +8,9 @@ use dsops_providers::contract::{EnvSnapshot, SecretValue, Span};
 use super::protocol::Said;
 use super::{Refusal, is_id, reference_of};
 use crate::config::{self, Agent, Code, Config, ConfigError, Environment, Import, Variable};
+use crate::openclaw::REDACTED;
 use crate::plan::{Each, Plan, import_label};
 use crate::resolve::{Failure, Resolution};
-
-/// What OpenClaw writes where it took a value out, and refuses where it reads one.
-const PLACEHOLDER: &str = "__OPENCLAW_REDACTED__";
 
 /// What ids mean.
 #[derive(Debug)]
@@ -175,7 +173,7 @@ fn usable(value: &Arc<SecretValue>) -> Said {
     match value.expose_str() {
         None => Err(Refusal::NotText),
         Some("") => Err(Refusal::Empty),
-        Some(PLACEHOLDER) => Err(Refusal::Placeholder),
+        Some(REDACTED) => Err(Refusal::Placeholder),
         Some(_) => Ok(Arc::clone(value)),
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use dsops::agent::{self, MOST_BYTES, Refusal, Request, Said, Selection};
 use dsops::config::{Agent, Config, Environment, parse_duration};
+use dsops::openclaw::{MAX_OUTPUT, PROFILE};
 use dsops::resolve::OpenStores;
 use dsops::{exec, exit};
 
@@ -15,11 +16,7 @@ use super::session::Session;
 use super::{Outcome, Stop};
 use crate::diagnostics::Diagnostic;
 
-/// The profile that applies unless another is named.
-const PROFILE: &str = "openclaw";
-/// What the program that asks reads of stdout and stderr together: OpenClaw's `maxOutputBytes`.
-const MOST_OUTPUT: usize = 1 << 20;
-/// What line feeds may take of it.
+/// What line feeds may take of what the program that asks reads of stdout and stderr together.
 const MOST_LINE_FEEDS: usize = 4096;
 /// How often a line feed says that there is life: programs that ask give up on silence after 2 s and longer.
 const LIFE: Duration = Duration::from_secs(1);
@@ -197,7 +194,7 @@ impl Watch {
             return Ok(());
         }
         // Under the lock, so that no line feed gets into it.
-        write(&agent::answer(said, MOST_OUTPUT - MOST_STDERR - MOST_LINE_FEEDS))
+        write(&agent::answer(said, MAX_OUTPUT - MOST_STDERR - MOST_LINE_FEEDS))
     }
 }
 
@@ -238,7 +235,7 @@ fn give_up(ids: Option<Vec<String>>) -> ! {
         end(exit::USAGE);
     };
     let said: Vec<(String, Said)> = ids.into_iter().map(|id| (id, Err(Refusal::TimedOut))).collect();
-    let _ = write(&agent::answer(&said, MOST_OUTPUT));
+    let _ = write(&agent::answer(&said, MAX_OUTPUT));
     end(exit::OK);
 }
 

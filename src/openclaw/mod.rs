@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::agent::MOST_IDS;
 pub use arguments::{GLOBAL_OPTIONS, GlobalOption};
 pub use copy::{Installed, directory, install, is_copy, private_directory};
 pub use exchange::{Exchange, Failure, Outcome, exchange};
@@ -28,8 +29,6 @@ pub const TIMEOUT: Duration = Duration::from_secs(5);
 pub const MOST_TIMEOUT: Duration = Duration::from_secs(120);
 /// What stdout and stderr may hold together where `maxOutputBytes` is absent.
 pub const MAX_OUTPUT: usize = 1 << 20;
-/// How many ids one request may have.
-pub const MOST_IDS: usize = 512;
 /// What stands in the settings that OpenClaw shows in the place of a value. As a value it is refused.
 pub const REDACTED: &str = "__OPENCLAW_REDACTED__";
 /// The profile of `agents` that is used where none is named.
